@@ -1,0 +1,152 @@
+"""Every deliberate error of ollamon, without I/O. Each knows its surface.
+
+OllamonError                 exit 1
+  ConfigError                exit 78  every problem of the configuration, at once
+  HandoverError              exit 78  a child did not receive a usable section
+  NotRunningError            exit 3
+  AlreadyRunningError        exit 4   a stack of this name runs with another configuration
+  DegradedError              exit 5   it runs, but not as it should
+  PortInUseError             exit 6
+  ProgramMissingError        exit 7
+  PrivilegeError             exit 8
+  LeftoverError              exit 9   processes of a dead run could not be removed
+  StartError                 exit 1   a child failed or was not ready in time
+  RuntimeFolderError         exit 1   the folder for lock and socket is unsafe or unusable
+  ControlError               exit 1   the running supervisor refused or did not answer
+  UpstreamError              HTTP 502
+    UpstreamTimeoutError     HTTP 504
+  SourceError                         a dashboard source could not answer
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class OllamonError(Exception):
+    """Something that a person has to know; its text says what, where and what to do."""
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the configuration.
+
+    Attributes:
+        message: Begins with the key path or the value.
+        where: `file:line:column`, the environment variable, or the option; "" when unknown.
+        excerpt: Lines of the file with a marker beneath, or "".
+    """
+
+    message: str
+    where: str = ""
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{head}\n{self.excerpt}" if self.excerpt else head
+
+
+class ConfigError(OllamonError):
+    """The configuration cannot be used; `problems` holds every reason."""
+
+    exit_code = 78
+    kind = "config"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class HandoverError(OllamonError):
+    """A child was started without a section that it can use."""
+
+    exit_code = 78
+    kind = "handover"
+
+
+class NotRunningError(OllamonError):
+    """No supervisor of this name runs."""
+
+    exit_code = 3
+    kind = "not_running"
+
+
+class AlreadyRunningError(OllamonError):
+    """A supervisor of this name runs already, with another configuration."""
+
+    exit_code = 4
+    kind = "already_running"
+
+
+class DegradedError(OllamonError):
+    """The stack runs, but not every child is ready."""
+
+    exit_code = 5
+    kind = "degraded"
+
+
+class PortInUseError(OllamonError):
+    """An address that a child wants belongs to another process."""
+
+    exit_code = 6
+    kind = "port_in_use"
+
+
+class ProgramMissingError(OllamonError):
+    """A program that the configuration requires is not installed."""
+
+    exit_code = 7
+    kind = "program_missing"
+
+
+class PrivilegeError(OllamonError):
+    """Root is needed and cannot be had here."""
+
+    exit_code = 8
+    kind = "privilege"
+
+
+class LeftoverError(OllamonError):
+    """Processes of an earlier run could not be removed."""
+
+    exit_code = 9
+    kind = "leftovers"
+
+
+class StartError(OllamonError):
+    """A child failed, or was not ready in time."""
+
+    kind = "not_ready"
+
+
+class RuntimeFolderError(OllamonError):
+    """The folder for lock and socket is unsafe or cannot be used."""
+
+    kind = "runtime_folder"
+
+
+class ControlError(OllamonError):
+    """The running supervisor refused a command or did not answer."""
+
+    kind = "control"
+
+
+class UpstreamError(OllamonError):
+    """Upstream gave no answer that could be relayed."""
+
+    kind = "upstream"
+    http_status: ClassVar[int] = 502
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """Upstream did not accept a connection in time."""
+
+    http_status = 504
+
+
+class SourceError(OllamonError):
+    """A dashboard source could not answer; the text says why."""
+
+    kind = "source"
