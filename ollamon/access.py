@@ -114,8 +114,7 @@ class PageAccess:
 
     def _is_ours(self, authority: str) -> bool:
         split = split_authority(authority)
-        return split is not None and split[0] in self.names and split[1] in (self.port, *self._default())
-
-    def _default(self) -> tuple[None, ...]:
+        if split is None:
+            return False
         # A URL without a port names port 80.
-        return (None,) if self.port == 80 else ()
+        return split[0] in self.names and (80 if split[1] is None else split[1]) == self.port

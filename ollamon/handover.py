@@ -2,7 +2,7 @@
 
 The supervisor writes one line and keeps the pipe open. The child reads the line, and from then on
 stdin says one thing only: end of file means that the parent is gone, even by SIGKILL, through sudo
-too. So secrets stay out of `ps`, a child opens no file of the user, and nothing outlives its parent.
+too. So secrets stay out of `ps`, a child opens no file of the user, and none outlives its parent.
 
 Readiness goes the other way: `OLLAMON_NOTIFY_FD` names the write end of a pipe that takes the words
 of sd_notify(3), `READY=1`, `STATUS=...` and `WATCHDOG=1`, one per line.
@@ -68,9 +68,12 @@ def decode(line: bytes) -> Handover:
     except (ValueError, RecursionError) as error:
         raise HandoverError(f"cannot read the handover: {error}") from None
     match document:
-        case {"v": 1, "section": dict(section), "run_id": str(run_id), "sockets": dict(sockets)} if (
-            all(type(number) is int for number in sockets.values())
-        ):
+        case {
+            "v": 1,
+            "section": dict(section),
+            "run_id": str(run_id),
+            "sockets": dict(sockets),
+        } if all(type(number) is int for number in sockets.values()):
             return Handover(section, run_id, sockets)
         case _:
             raise HandoverError("cannot read the handover: not a line of version 1")

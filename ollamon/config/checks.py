@@ -1,0 +1,71 @@
+"""What a single key cannot know: clashes and loops between sections. Without I/O.
+
+The raw values are checked, not the model, so that these problems are reported together with others.
+"""
+
+from ollamon.config.layers import Layers, field_at, is_own_proxy
+from ollamon.config.model import LISTENING
+from ollamon.config.values import Address, parse_listen, parse_url
+from ollamon.errors import Problem
+
+
+def problems_of(layers: Layers) -> list[Problem]:
+    """Every problem between sections."""
+    return [*_clashes(layers), *_loop(layers), *_engine(layers), *_hosts(layers)]
+
+
+def _raw(layers: Layers, path: str) -> object:
+    value = layers.get(path)
+    field = field_at(path)
+    return field.default if value is None and field else value
+
+
+def _clashes(layers: Layers) -> list[Problem]:
+    taken: dict[int, str] = {}
+    problems = []
+    for path in LISTENING:
+        try:
+            address: Address = parse_listen(_raw(layers, path))
+        except ValueError:
+            continue
+        if address.port in taken:
+            first = taken[address.port]
+            problems.append(_clash(layers, first, path, address))
+        taken.setdefault(address.port, path)
+    return problems
+
+
+def _clash(layers: Layers, first: str, second: str, address: Address) -> Problem:
+    written = second if layers.get(second) is not None else first
+    message = f"{second}: {first} wants {address} too; each needs a port of its own"
+    return Problem(message, layers.value_position(written), layers.excerpt(written))
+
+
+def _loop(layers: Layers) -> list[Problem]:
+    try:
+        url = parse_url(_raw(layers, "ollama.url"))
+    except ValueError:
+        return []
+    if not is_own_proxy(url, layers.get("proxy.listen")):
+        return []
+    message = f"ollama.url: {url} is this proxy itself, so requests would go in a circle"
+    return [Problem(message, layers.value_position("ollama.url"), layers.excerpt("ollama.url"))]
+
+
+def _engine(layers: Layers) -> list[Problem]:
+    """`external` needs an address to ask."""
+    if _raw(layers, "prometheus.mode") != "external" or _raw(layers, "prometheus.url"):
+        return []
+    message = 'prometheus.url: needed when prometheus.mode is "external"'
+    return [Problem(message, layers.where("prometheus.mode"))]
+
+
+def _hosts(layers: Layers) -> list[Problem]:
+    """Never neither: without our Host rule, upstream's own must see the client's."""
+    hosts = _raw(layers, "proxy.allowed_hosts")
+    if not (isinstance(hosts, list | tuple) and "*" in hosts):
+        return []
+    if _raw(layers, "proxy.preserve_host") is True:
+        return []
+    message = 'proxy.allowed_hosts: "*" needs proxy.preserve_host = true, or nobody checks Host'
+    return [Problem(message, layers.value_position("proxy.allowed_hosts"))]

@@ -1,0 +1,195 @@
+"""Every section, key and default of ollamon.toml, without I/O. The only place that knows a default.
+
+Durations are seconds and sizes bytes once validated; in the file they are text with a unit, and so
+are the defaults here. A section is handed to its child as JSON and validated there by this model.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ollamon.config.values import Address, Duration, Listen, OptionalUrl, Size, Url
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, strict, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=True)
+
+
+def _text(default: str, description: str) -> Any:
+    """A default written as a person writes it; the validator turns it into its type."""
+    return Field(default=default, description=description)
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Ollama(Section):
+    """The LLM server that ollamon watches. It is never started or stopped by us."""
+
+    url: Url = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
+
+
+class Proxy(Section):
+    """The streaming proxy that clients talk to, and its metrics."""
+
+    listen: Listen = _text("127.0.0.1:11435", "Where clients connect.")
+    metrics_listen: Listen = _text("127.0.0.1:8001", "Where /metrics is served.")
+    allowed_hosts: Names = Field(
+        (), description='Further Host names of clients; "*" lets every name in.'
+    )
+    drain_timeout: Duration = _text("25s", "How long open streams may finish when stopping.")
+    preserve_host: bool = Field(
+        False, description="Pass the client's Host on, instead of upstream's own."
+    )
+    upstream_host: str = Field("", description="Host to send upstream; empty: the one of its URL.")
+
+
+class Metrics(Section):
+    """What is measured, and how finely."""
+
+    max_models: int = Field(
+        25, ge=1, le=200, description="Installed models with series of their own."
+    )
+    host_interval: Duration = _text("10s", "How often CPU, memory and disk are read.")
+
+
+class HelperMode(StrEnum):
+    """Who runs the helper."""
+
+    OFF = "off"
+    ON = "on"
+    EXTERNAL = "external"
+
+
+class Helper(Section):
+    """The hardware helper: GPU, power, temperature."""
+
+    mode: HelperMode = Field(
+        HelperMode.OFF,
+        strict=False,
+        description="off, on (a child of ours), or external (somebody else starts it).",
+    )
+    listen: Listen = _text("127.0.0.1:8002", "Where it answers; loopback only.")
+    interval: Duration = _text("5s", "How often it samples.")
+
+
+class PrometheusMode(StrEnum):
+    """Where history is kept."""
+
+    AUTO = "auto"
+    MANAGED = "managed"
+    EXTERNAL = "external"
+    EMBEDDED = "embedded"
+
+
+class Prometheus(Section):
+    """History: a Prometheus of ours, one that runs already, or the dashboard's own memory."""
+
+    mode: PrometheusMode = Field(
+        PrometheusMode.AUTO,
+        strict=False,
+        description="managed, external, embedded, or auto: managed if the binary is found.",
+    )
+    url: OptionalUrl = Field("", description="The engine to ask when mode is external.")
+    binary: str = Field("prometheus", min_length=1, description="Name on PATH, or path.")
+    listen: Listen = _text("127.0.0.1:9090", "Where our own Prometheus listens.")
+    scrape_interval: Duration = _text("5s", "How often it scrapes.")
+    retention_time: Duration = _text("15d", "How long it keeps samples.")
+    retention_size: Size = _text("2GB", "How much disk it may use.")
+
+    @property
+    def engine_url(self) -> str:
+        """The engine that the dashboard asks; "" when it keeps history itself."""
+        match self.mode:
+            case PrometheusMode.EXTERNAL:
+                return self.url
+            case PrometheusMode.MANAGED:
+                return self.listen.url
+            case _:
+                return ""
+
+
+class Dashboard(Section):
+    """The page."""
+
+    listen: Listen = _text("127.0.0.1:3001", "Where the page is served.")
+    allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
+    interval: Duration = _text("5s", "How often the page gets new values.")
+
+
+class Demo(Section):
+    """The simulated Ollama of `ollamon up --demo`."""
+
+    enabled: bool = Field(False, description="Run it, and watch it instead of ollama.url.")
+    listen: Listen = _text("127.0.0.1:11439", "Where the simulated Ollama listens.")
+
+
+class Supervisor(Section):
+    """Starting and stopping."""
+
+    start_timeout: Duration = _text("60s", "How long the stack may take until all are ready.")
+    shutdown_timeout: Duration = _text("45s", "How long stopping may take before SIGKILL.")
+
+
+class Log(Section):
+    """Log files, one for each child."""
+
+    max_size: Size = _text("10MB", "Size at which a file is rotated.")
+    keep: int = Field(3, ge=1, le=100, description="How many rotated files are kept.")
+
+
+class Paths(Section):
+    """Folders; empty means the platform's own place."""
+
+    state: str = Field("", description="State: logs and events.")
+    runtime: str = Field("", description="Lock and control socket.")
+    data: str = Field("", description="The samples of our Prometheus.")
+    logs: str = Field("", description="Log files.")
+
+
+class Config(Section):
+    """The whole file, resolved."""
+
+    schema_: int = Field(
+        1, alias="schema", ge=1, le=1, description="Version of this file's layout."
+    )
+    name: str = Field(
+        "default",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="Name of this stack; stacks of different names run side by side.",
+    )
+    ollama: Ollama = Ollama()
+    proxy: Proxy = Proxy()
+    metrics: Metrics = Metrics()
+    helper: Helper = Helper()
+    prometheus: Prometheus = Prometheus()
+    dashboard: Dashboard = Dashboard()
+    demo: Demo = Demo()
+    supervisor: Supervisor = Supervisor()
+    log: Log = Log()
+    paths: Paths = Paths()
+
+    @property
+    def upstream_url(self) -> str:
+        """The server behind the proxy: Ollama, or the simulated one."""
+        return self.demo.listen.url if self.demo.enabled else self.ollama.url
+
+    def to_section(self, *tables: str) -> dict[str, object]:
+        """These tables as JSON types, for a child's handover; all of them when none is named."""
+        return self.model_dump(mode="json", by_alias=True, include=set(tables) or None)
+
+
+LISTENING = {
+    "proxy.listen": "proxy",
+    "proxy.metrics_listen": "proxy",
+    "helper.listen": "helper",
+    "prometheus.listen": "prometheus",
+    "dashboard.listen": "dashboard",
+    "demo.listen": "demo",
+}
+"""Key path of each listening address -> the child that wants it."""
+
+__all__ = ["LISTENING", "Address", "Config", "HelperMode", "PrometheusMode", "Section"]

@@ -1,0 +1,273 @@
+"""Every metric that ollamon exports, declared once, without I/O.
+
+The proxy serves all of them on /metrics; panels, `prometheus.yml` and docs/metrics.md derive from
+them. Names of the seed stack are kept exactly (`origin=SEED`), and beside each that breaks the
+conventions stands a canonical twin, fed by the same observation: `seed = scale * twin`.
+
+Prefixes: `ollama_proxy_` for what passed the proxy and all seed names, `ollama_` for Ollama and its
+machine, `ollamon_` for ollamon itself.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Upper bounds; boundaries may be added, never removed. Local models take minutes where hosted ones
+# take seconds, so the top is far beyond OpenTelemetry's 10 s for the first token.
+DURATION = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 90),
+    *(120, 180, 300, 600, 1200, 3600),
+)
+FIRST_TOKEN = (
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 90),
+    *(120, 180, 300, 600, 1200),
+)
+PER_TOKEN = (
+    *(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.033, 0.05, 0.066, 0.075, 0.1),
+    *(0.15, 0.2, 0.3, 0.5, 0.75, 1, 2.5),
+)
+TOKEN_RATE = (
+    *(1, 2, 3, 5, 7.5, 10, 12.5, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500),
+    *(1000, 2000),
+)
+LOAD = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
+
+
+class Origin(StrEnum):
+    """Where a name comes from."""
+
+    SEED = "seed"
+    TWIN = "twin"
+    ADDED = "added"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One family.
+
+    Attributes:
+        name: As in the exposition; base unit last, `_total` for counters.
+        help: One sentence.
+        labels: Label names, all of bounded value sets.
+        origin: Seed names are a contract and never change.
+        twin_of: The seed family that a canonical one mirrors.
+        scale: Seed value = scale * value of the twin.
+        from_birth: Exported as 0 before the first observation; else absent while unknown.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    origin: Origin = Origin.ADDED
+    twin_of: "Metric | None" = None
+    scale: float = 1.0
+    from_birth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counter(Metric):
+    """Only goes up; starts again at 0 with its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge(Metric):
+    """Goes up and down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram(Metric):
+    """Observations counted in `buckets`, upper bounds in the metric's unit."""
+
+    buckets: tuple[float, ...] = ()
+
+
+def _seed_counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"ollama_proxy_{name}", text, labels, Origin.SEED, from_birth=True)
+
+
+def _seed_gauge(name: str, text: str) -> Gauge:
+    return Gauge(f"ollama_proxy_{name}", text, (), Origin.SEED)
+
+
+def _seed_histogram(
+    name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ("model",)
+) -> Histogram:
+    full = f"ollama_proxy_{name}"
+    return Histogram(full, text, labels, Origin.SEED, from_birth=True, buckets=buckets)
+
+
+def _twin(name: str, text: str, of: Metric, scale: float, *labels: str) -> Gauge:
+    return Gauge(f"ollama_{name}", text, labels, Origin.TWIN, of, scale)
+
+
+REQUESTS = _seed_counter(
+    "requests_total", "Requests that ended.", "method", "endpoint", "model", "status"
+)
+REQUEST_DURATION = _seed_histogram(
+    "request_duration_seconds",
+    "From the request's head to the last byte for the client.",
+    DURATION,
+    ("method", "endpoint", "model"),
+)
+ACTIVE_REQUESTS = Gauge(
+    "ollama_proxy_active_requests",
+    "Requests in flight.",
+    ("model",),
+    Origin.SEED,
+    from_birth=True,
+)
+PROMPT_TOKENS = _seed_counter(
+    "prompt_tokens_total", "Prompt tokens as reported, cached ones included.", "model"
+)
+GENERATED_TOKENS = _seed_counter(
+    "generated_tokens_total", "Generated tokens as reported, thinking included.", "model"
+)
+TOKENS_PER_SECOND = _seed_histogram("tokens_per_second", "Decode speed of one request.", TOKEN_RATE)
+TIME_TO_FIRST_TOKEN = _seed_histogram(
+    "time_to_first_token_seconds",
+    "From the request's last byte to the first token of a stream.",
+    FIRST_TOKEN,
+)
+MODEL_LOAD_DURATION = _seed_histogram(
+    "model_load_duration_seconds", "Load time that an answer reported, warm ones included.", LOAD
+)
+CPU_USAGE_PERCENT = _seed_gauge("cpu_usage_percent", "CPU use of all cores, 0 to 100.")
+MEMORY_USAGE = _seed_gauge("memory_usage_bytes", "Memory in use: total less available.")
+GPU_RESIDENCY_PERCENT = _seed_gauge(
+    "gpu_active_residency_percent", "Share of time the GPUs worked, 0 to 100."
+)
+GPU_POWER_MILLIWATTS = _seed_gauge("gpu_power_milliwatts", "Power drawn by all GPUs.")
+CPU_POWER_MILLIWATTS = _seed_gauge("cpu_power_milliwatts", "Power drawn by the CPU.")
+CPU_TEMPERATURE = _seed_gauge("cpu_temperature_celsius", "Temperature of the CPU.")
+MEMORY_PRESSURE_PERCENT = _seed_gauge(
+    "memory_pressure_percent", "Memory pressure, 0 to 100, by the system's own measure."
+)
+DISK_READ_RATE = _seed_gauge("disk_read_bytes_per_second", "Bytes read from disks, last interval.")
+DISK_WRITE_RATE = _seed_gauge(
+    "disk_write_bytes_per_second", "Bytes written to disks, last interval."
+)
+DISK_IOPS = _seed_gauge("disk_iops", "Disk operations per second, last interval.")
+
+TIME_PER_OUTPUT_TOKEN = Histogram(
+    "ollama_proxy_time_per_output_token_seconds",
+    "Decode time for one token: 1 / tokens per second.",
+    ("model",),
+    Origin.TWIN,
+    TOKENS_PER_SECOND,
+    from_birth=True,
+    buckets=PER_TOKEN,
+)
+CPU_USAGE_RATIO = _twin("host_cpu_usage_ratio", "CPU use, 0 to 1.", CPU_USAGE_PERCENT, 100)
+MEMORY_USED = _twin("host_memory_used_bytes", "Memory in use.", MEMORY_USAGE, 1)
+GPU_UTILIZATION = _twin(
+    "gpu_utilization_ratio",
+    "Share of time a GPU worked, 0 to 1.",
+    GPU_RESIDENCY_PERCENT,
+    100,
+    "gpu",
+)
+GPU_POWER = _twin("gpu_power_watts", "Power drawn by a GPU.", GPU_POWER_MILLIWATTS, 1000, "gpu")
+HOST_POWER = _twin(
+    "host_power_watts", "Power by component.", CPU_POWER_MILLIWATTS, 1000, "component"
+)
+HOST_CPU_TEMPERATURE = _twin(
+    "host_cpu_temperature_celsius", "Temperature of the CPU.", CPU_TEMPERATURE, 1
+)
+MEMORY_PRESSURE_RATIO = _twin(
+    "host_memory_pressure_ratio", "Memory pressure, 0 to 1.", MEMORY_PRESSURE_PERCENT, 100, "source"
+)
+DISK_READ_BYTES = Counter(
+    "ollama_host_disk_read_bytes_total", "Bytes read since start.", (), Origin.TWIN, DISK_READ_RATE
+)
+DISK_WRITTEN_BYTES = Counter(
+    "ollama_host_disk_written_bytes_total",
+    "Bytes written since start.",
+    (),
+    Origin.TWIN,
+    DISK_WRITE_RATE,
+)
+DISK_OPERATIONS = Counter(
+    "ollama_host_disk_operations_total",
+    "Disk operations since start.",
+    ("operation",),
+    Origin.TWIN,
+    DISK_IOPS,
+)
+
+REQUESTS_ACCEPTED = Counter(
+    "ollama_proxy_requests_accepted_total",
+    "Request heads that were understood: those that ended and those in flight.",
+    from_birth=True,
+)
+REQUEST_OUTCOMES = Counter(
+    "ollama_proxy_request_outcomes_total",
+    "How requests ended.",
+    ("endpoint", "model", "outcome"),
+    from_birth=True,
+)
+REJECTIONS = Counter(
+    "ollama_proxy_rejections_total",
+    "Requests that the proxy refused itself.",
+    ("reason",),
+    from_birth=True,
+)
+UPSTREAM_ERRORS = Counter(
+    "ollama_proxy_upstream_errors_total",
+    "Failures of upstream, by what was seen.",
+    ("reason",),
+    from_birth=True,
+)
+EXTRACTION_ERRORS = Counter(
+    "ollama_proxy_metric_extraction_errors_total",
+    "Answers whose numbers could not be read; their bytes passed unchanged.",
+    ("reason",),
+    from_birth=True,
+)
+
+OLLAMA_UP = Gauge("ollama_up", "1 when the last poll of Ollama answered, else 0.")
+OLLAMA_VERSION = Gauge("ollama_version_info", "Version of Ollama; always 1.", ("version",))
+MODELS_INSTALLED = Gauge("ollama_models_installed", "Models that Ollama has on disk.")
+MODEL_LOADED = Gauge("ollama_model_loaded", "1 while a model is in memory.", ("model",))
+MODEL_SIZE = Gauge("ollama_model_size_bytes", "Memory of a loaded model.", ("model",))
+MODEL_VRAM = Gauge("ollama_model_vram_bytes", "GPU memory of a loaded model.", ("model",))
+MODEL_OFFLOAD = Gauge(
+    "ollama_model_gpu_offload_ratio", "Share of a loaded model on the GPU.", ("model",)
+)
+MODEL_CONTEXT = Gauge(
+    "ollama_model_context_length_tokens", "Context length of a loaded model.", ("model",)
+)
+MODEL_EXPIRES = Gauge(
+    "ollama_model_expires_timestamp_seconds", "When a loaded model will leave memory.", ("model",)
+)
+OLLAMA_MEMORY = Gauge(
+    "ollama_process_resident_memory_bytes", "Memory of Ollama's processes.", ("role",)
+)
+OLLAMA_CPU = Gauge(
+    "ollama_process_cpu_usage_ratio", "CPU of Ollama's processes; 1 is one core.", ("role",)
+)
+HOST_MEMORY_TOTAL = Gauge("ollama_host_memory_total_bytes", "Memory of this machine.")
+HOST_SWAP_USED = Gauge("ollama_host_swap_used_bytes", "Swap in use.")
+GPU_INFO = Gauge("ollama_gpu_info", "A GPU; always 1.", ("gpu", "vendor", "name"))
+GPU_TEMPERATURE = Gauge("ollama_gpu_temperature_celsius", "Temperature of a GPU.", ("gpu",))
+GPU_MEMORY_USED = Gauge("ollama_gpu_memory_used_bytes", "GPU memory in use.", ("gpu",))
+GPU_MEMORY_TOTAL = Gauge("ollama_gpu_memory_total_bytes", "Memory of a GPU.", ("gpu",))
+
+BUILD_INFO = Gauge("ollamon_build_info", "This ollamon; always 1.", ("version", "python"))
+COLLECTOR_UP = Gauge(
+    "ollamon_collector_up", "1 when a source of numbers works, 0 when it fails.", ("collector",)
+)
+LABELS_DROPPED = Counter(
+    "ollamon_label_values_dropped_total",
+    'Observations counted under "other".',
+    ("label",),
+    from_birth=True,
+)
+PROCESS_START = Gauge("process_start_time_seconds", "When the proxy started.")
+PROCESS_CPU = Counter("process_cpu_seconds_total", "CPU time of the proxy.")
+PROCESS_MEMORY = Gauge("process_resident_memory_bytes", "Memory of the proxy.")
+PROCESS_FDS = Gauge("process_open_fds", "Open descriptors of the proxy.")
+PROCESS_MAX_FDS = Gauge("process_max_fds", "Limit of open descriptors of the proxy.")
+
+CATALOG: tuple[Metric, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Metric)
+)
+"""Every metric, in the order of this file."""

@@ -1,0 +1,112 @@
+"""What supervisor and command line say to each other over the control socket, without I/O.
+
+One JSON object per line. A request is `{"v": 1, "id": 7, "cmd": "status", "args": {}}`; its answer is
+`{"v": 1, "id": 7, "ok": true, "data": {...}}` or `{"v": 1, "id": 7, "ok": false, "error": {"kind",
+"message"}}`. `events` answers with a stream of `{"v": 1, "id": 7, "event": {...}}`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+VERSION = 1
+SOCKET_NAME = "ctl.sock"
+LOCK_NAME = "lock"
+RUN_NAME = "run.json"
+
+
+class ChildState(StrEnum):
+    """Where a child is in its life (supervisor.md, e4)."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class StackState(StrEnum):
+    """The stack as a whole: the worst of its children, softened for those that are not essential."""
+
+    READY = "ready"
+    STARTING = "starting"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The last sign of life.
+
+    Attributes:
+        age_s: Seconds since it.
+        detail: Such as `watchdog`, or `503: /-/ready`.
+    """
+
+    is_ok: bool
+    age_s: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStatus:
+    """One row of `ollamon status`.
+
+    Attributes:
+        since: Unix time of the last change of state.
+        last_exit: Such as `exit 1` or `signal 9`; "" when it never ended.
+        note: The child's own words (STATUS=...), or why it is not ready.
+        address: Where people reach it.
+        tail: Its last log lines, when it is not ready.
+    """
+
+    name: str
+    state: ChildState
+    since: float
+    pid: int | None
+    ports: tuple[int, ...]
+    restarts: int
+    last_exit: str
+    health: Health | None
+    cpu_percent: float | None
+    rss_bytes: int | None
+    log: str
+    note: str
+    address: str
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """Everything that `ollamon status` shows. Times are Unix seconds."""
+
+    name: str
+    state: StackState
+    run_id: str
+    pid: int
+    version: str
+    started: float
+    config_file: str
+    config_digest: str
+    children: tuple[ChildStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a child, or to the stack when `child` is empty.
+
+    Attributes:
+        t: Unix time.
+        elapsed_s: Seconds since the run began.
+        detail: One sentence; "" when the state says it all.
+    """
+
+    t: float
+    elapsed_s: float
+    child: str
+    state: str
+    detail: str = ""
+    pid: int | None = None

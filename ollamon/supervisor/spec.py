@@ -1,0 +1,120 @@
+"""What should run, without I/O. `services.py` makes these from the configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address that a service wants.
+
+    Attributes:
+        name: How the handover names its socket; the key in the section, such as `metrics_listen`.
+        key: Key path in the configuration, for messages.
+        held: Bound by the supervisor and passed down, so that a restart refuses no connection.
+    """
+
+    name: str
+    host: str
+    port: int
+    key: str
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """The child says READY=1 and WATCHDOG=1 itself, on the pipe of `handover.Notifier`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """Any 2xx answer of a URL."""
+
+    ready_url: str
+    live_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Backoff: `initial_s * factor**n`, at most `max_s`, +- 10 %; anew after `stable_after_s`.
+
+    Attributes:
+        give_up: Exits within `within_s` after which the child is failed; one before the first
+            readiness counts double.
+        retry_s: Pause of a failed child before it is tried again.
+        fatal_codes: Exit codes that no second try can mend.
+    """
+
+    initial_s: float = 0.2
+    factor: float = 2.0
+    max_s: float = 30.0
+    stable_after_s: float = 30.0
+    give_up: int = 6
+    within_s: float = 120.0
+    retry_s: float = 300.0
+    fatal_codes: frozenset[int] = frozenset({78, 98})
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One child.
+
+    Attributes:
+        argv: Command; the first word is an absolute path.
+        section: Handed over as the first line of stdin, which is then the lifeline. None for a
+            foreign program: its stdin is /dev/null.
+        after: Services to wait for, until each is ready, failed, or past its start timeout.
+        environment: Added to the supervisor's own environment.
+        data_lock: File to hold an flock on while the service exists, or None.
+        files: Written, atomically and for the user alone, before the first start.
+        address: Shown behind the name in the start view.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    section: Mapping[str, object] | None
+    listens: tuple[Listen, ...] = ()
+    after: tuple[str, ...] = ()
+    probe: Notify | HttpProbe = field(default_factory=Notify)
+    start_timeout_s: float = 30.0
+    stop_timeout_s: float = 5.0
+    restart: Restart = field(default_factory=Restart)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    is_essential: bool = False
+    data_lock: Path | None = None
+    files: Mapping[Path, str] = field(default_factory=dict)
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSpec:
+    """Log files: one for each child, rotated at `max_bytes`, `keep` old ones."""
+
+    folder: Path
+    max_bytes: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """Everything that one supervisor runs.
+
+    Attributes:
+        runtime: Folder of lock, control socket and run.json; 0700.
+        state: Folder of the event log.
+        config_file: Shown in `status`; "" when there is none.
+        config_digest: Tells whether a second `up` wants the same.
+        start_timeout_s: For the whole stack.
+        shutdown_timeout_s: After it everything left is killed.
+    """
+
+    name: str
+    services: tuple[ServiceSpec, ...]
+    runtime: Path
+    state: Path
+    log: LogSpec
+    config_file: str = ""
+    config_digest: str = ""
+    start_timeout_s: float = 60.0
+    shutdown_timeout_s: float = 45.0
