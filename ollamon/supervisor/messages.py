@@ -1,6 +1,6 @@
 """What supervisor and command line say to each other over the control socket, without I/O.
 
-One JSON object per line. A request is `{"v": 1, "id": 7, "cmd": "status", "args": {}}`; its answer is
+One JSON object per line. A request is `{"v": 1, "id": 7, "cmd": "status", "args": {}}`, its answer
 `{"v": 1, "id": 7, "ok": true, "data": {...}}` or `{"v": 1, "id": 7, "ok": false, "error": {"kind",
 "message"}}`. `events` answers with a stream of `{"v": 1, "id": 7, "event": {...}}`.
 """
@@ -28,7 +28,7 @@ class ChildState(StrEnum):
 
 
 class StackState(StrEnum):
-    """The stack as a whole: the worst of its children, softened for those that are not essential."""
+    """The stack as a whole: the worst of its children; only essential ones fail it."""
 
     READY = "ready"
     STARTING = "starting"
