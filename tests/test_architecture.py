@@ -1,0 +1,116 @@
+"""The layout keeps its promises. Layers themselves are checked by import-linter."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "ollamon"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+IO_MODULES = {
+    *("asyncio", "socket", "subprocess", "threading", "time", "os", "sqlite3", "selectors"),
+    *("psutil", "prometheus_client", "aiohttp", "flask", "flask_socketio", "gevent", "requests"),
+    *("urllib.request", "http.client", "uvloop"),
+}
+PURE = {
+    "access",
+    "readings",
+    *(f"config.{name}" for name in ("model", "values", "layers", "checks", "positions", "wording")),
+    *(f"metrics.{name}" for name in ("catalog", "expressions", "panels", "series")),
+    *(f"proxy.{name}" for name in ("http1", "framing", "routes", "replies", "events", "tap")),
+    *(f"proxy.dialects.{name}" for name in ("ollama", "openai", "anthropic")),
+    *(f"dashboard.{name}" for name in ("view", "status")),
+    *(f"supervisor.{name}" for name in ("spec", "lifecycle", "order", "messages")),
+}
+TOP_LEVEL = {
+    *("pyproject.toml", "ollamon", "tests", "scripts", "prometheus.yml", "docs"),
+    *("CHANGELOG.md", "README.md", "LICENSE"),
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def doc_of(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+def is_pure(path: Path) -> bool:
+    """Its docstring says so, in its first paragraph."""
+    return "without I/O" in " ".join(doc_of(path).partition("\n\n")[0].split())
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_for(path):
+    assert doc_of(path).strip().endswith((".", "`", ")"))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if is_pure(path)], ids=name_of)
+def test_a_module_that_says_without_io_does_none(path):
+    imported = imports_of(path)
+    roots = {name.partition(".")[0] for name in imported}
+    assert not (imported | roots) & IO_MODULES
+
+
+def test_what_decides_is_pure():
+    assert sorted(PURE - {name_of(path) for path in MODULES if is_pure(path)}) == []
+
+
+def test_every_module_has_a_test():
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    untested = []
+    for path in MODULES:
+        name = f"ollamon.{name_of(path)}"
+        parent, _, last = name.rpartition(".")
+        is_imported = f"{name}" in tests or f"from {parent} import {last}" in tests
+        if path.name not in ("__init__.py", "__main__.py") and not is_imported:
+            untested.append(name)
+    assert untested == []
+
+
+def test_functions_are_small():
+    lengths = sorted(
+        (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[len(lengths) // 2] <= 11
+    assert lengths[len(lengths) * 9 // 10] <= 40
+
+
+def test_the_top_level_is_what_was_agreed():
+    names = {path.relative_to(ROOT).parts[0] for path in tracked_files()}
+    assert {name for name in names if not name.startswith(".")} == TOP_LEVEL
+
+
+def test_no_file_names_the_machine_it_was_written_on():
+    forbidden = ("/work" + "/", "/root" + "/", "/home" + "/")
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if path.suffix in (".py", ".md", ".toml", ".mjs", ".js", ".json", ".txt", ".yml", "")
+        and path.is_file()
+        and any(word in path.read_text(errors="replace") for word in forbidden)
+    ]
+    assert guilty == []
