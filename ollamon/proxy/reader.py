@@ -1,0 +1,284 @@
+"""Pieces of an answer's body -> a `Report`, without I/O and in bounded memory.
+
+Until the first visible text every document is parsed, because the first token is found there. After
+it only the last few are kept, as bytes, and parsed when the exchange ends, however it ends: usage,
+finish reason, final marker and errors all stand at the end of a stream.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import assert_never
+
+from ollamon.proxy.dialects import anthropic, ollama, openai
+from ollamon.proxy.dialects.fragments import Fragment
+from ollamon.proxy.events import (
+    Estimate,
+    Event,
+    Failure,
+    Final,
+    Finish,
+    Invalid,
+    Model,
+    Problem,
+    Report,
+    Token,
+    Usage,
+)
+from ollamon.proxy.lines import Line, LineBuffer, Splitter
+from ollamon.proxy.routes import Dialect, Reading, Route
+from ollamon.proxy.tap import AnswerHead
+
+# Finish reason, usage and [DONE] are three documents at the end of an OpenAI stream; Anthropic ends
+# with content_block_stop, message_delta and message_stop.
+KEPT = 4
+# A read up to this size is kept as it is when it holds whole lines only: no cutting, no copying.
+SMALL = 2 * 1024
+# Of a larger read only this much at its end is cut into lines.
+WINDOW = 8 * 1024
+ROOM = 72 * 1024
+"""Bytes that one exchange may keep."""
+
+
+class Form(StrEnum):
+    """How documents lie in a body."""
+
+    LINES = "application/x-ndjson"
+    EVENTS = "text/event-stream"
+    DOCUMENT = "application/json"
+
+
+_ENDS = {Form.LINES: b"}\n", Form.EVENTS: b"\n\n", Form.DOCUMENT: b""}
+_FORMS = {form.value: form for form in Form}
+_DIALECTS: Mapping[
+    Dialect,
+    tuple[
+        Callable[[object], Iterator[Event]],
+        Callable[[Fragment], Mapping[str, object] | None],
+    ],
+] = {
+    Dialect.OLLAMA: (ollama.events, ollama.complete),
+    Dialect.OPENAI: (openai.events, openai.complete),
+    Dialect.ANTHROPIC: (anthropic.events, anthropic.complete),
+}
+
+
+def open_reader(route: Route, head: AnswerHead) -> "Reader | None":
+    """Return a reader for an answer that can tell something, else None.
+
+    Whether it streams is read off the answer's Content-Type, never the request: Ollama streams when
+    nothing is asked.
+    """
+    form = _FORMS.get(head.content_type)
+    is_told = route.reading is not Reading.NOTHING and 200 <= head.status < 300
+    if form is None or head.is_encoded or not is_told:
+        return None
+    return Reader(route.dialect, form)
+
+
+class Reader:
+    """Reads one answer. Its calls never keep more than `ROOM` and what one small read adds."""
+
+    __slots__ = (
+        *("_body", "_complete", "_end", "_estimate", "_events", "_finish", "_first_answer_at"),
+        *("_first_token_at", "_form", "_has_clipped", "_has_failure", "_has_final", "_is_steady"),
+        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_seen_at", "_splitter"),
+        "_usage",
+    )
+
+    def __init__(self, dialect: Dialect, form: Form) -> None:
+        self._events, self._complete = _DIALECTS[dialect]
+        self._form = form
+        self._end = _ENDS[form]
+        self._splitter = Splitter()
+        self._body = LineBuffer()
+        self._is_steady = False
+        self._recent: deque[tuple[float, bytes, bytes | None]] = deque(maxlen=KEPT)
+        self._objects = 0
+        self._seen_at = 0.0
+        self._model = ""
+        self._finish = ""
+        self._usage: Usage | None = None
+        self._estimate: Usage | None = None
+        self._has_final = False
+        self._has_failure = False
+        self._has_clipped = False
+        self._first_token_at: float | None = None
+        self._first_answer_at: float | None = None
+        self._last_token_at: float | None = None
+        self._problems: set[Problem] = set()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept now."""
+        return self._splitter.size + self._body.size + self._kept()
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take what one read brought."""
+        if self._is_steady:
+            if (
+                len(data) <= SMALL
+                and not self._splitter.size
+                and data.endswith(self._end)
+                and b"{" in data
+            ):
+                self._recent.append((now, data, None))
+                self._objects += data.count(self._end)
+            else:
+                self._pass_by(data, now)
+        elif self._form is Form.DOCUMENT:
+            self._body.add(data)
+        else:
+            self._seen_at = now
+            for line in self._splitter.feed(data):
+                if self._is_steady:
+                    self._store(line, now)
+                else:
+                    self._objects += self._take(line, now)
+
+    def finish(self, *, is_complete: bool) -> Report:
+        """Read what was kept and return what the answer said; `is_complete` by its framing."""
+        if self._form is Form.DOCUMENT:
+            self._read_body(is_complete)
+        else:
+            self._read_recent()
+            self._read_rest(is_complete)
+        usage = self._usage
+        if self._estimate is not None and self._has_final:
+            usage = usage.over(self._estimate) if usage else self._estimate
+        if self._has_clipped and self._has_final and usage is None:
+            self._problems.add(Problem.OVERSIZE)
+        return Report(
+            self._form is not Form.DOCUMENT,
+            self._model,
+            usage,
+            self._finish,
+            self._has_final,
+            self._has_failure,
+            self._first_token_at,
+            self._first_answer_at,
+            self._last_token_at,
+            self._objects,
+            frozenset(self._problems),
+        )
+
+    def _pass_by(self, data: bytes, now: float) -> None:
+        self._seen_at = now
+        for line in self._splitter.feed(self._without_middle(data)):
+            self._store(line, now)
+        while self._recent and self._splitter.size + self._kept() > ROOM:
+            self._recent.popleft()
+
+    def _without_middle(self, data: bytes) -> bytes:
+        """Return a large read without its middle, of which only the number of documents matters."""
+        if len(data) <= WINDOW:
+            return data
+        first = data.find(self._end) + len(self._end)
+        last = data.rfind(self._end, first, len(data) - WINDOW) + len(self._end)
+        if last <= first or first < len(self._end):
+            return data
+        self._objects += data.count(self._end, first, last)
+        return data[:first] + data[last:]
+
+    def _store(self, line: Line, now: float) -> None:
+        if self._payload(line) is not None:
+            self._recent.append((now, *line))
+            self._objects += 1
+
+    def _kept(self) -> int:
+        return sum(len(head) + len(tail or b"") for _, head, tail in self._recent)
+
+    def _read_recent(self) -> None:
+        for now, head, tail in self._recent:
+            lines = map(Line, head.split(b"\n")) if tail is None else (Line(head, tail),)
+            for line in lines:
+                if self._payload(line) is not None and not self._take(line, now):
+                    self._objects -= 1
+        if len(self._recent) == KEPT and self._last_token_at == self._first_answer_at:
+            # The last token lies before what was kept.
+            self._last_token_at = self._recent[0][0]
+
+    def _read_rest(self, is_complete: bool) -> None:
+        before = frozenset(self._problems)
+        self._objects += self._take(self._splitter.end(), self._seen_at)
+        if not is_complete:
+            # Half a line is no fault of the answer.
+            self._problems = set(before)
+
+    def _read_body(self, is_complete: bool) -> None:
+        line = self._body.take()
+        document = self._parse(line) if line.head.strip() else None
+        for event in self._events(document):
+            if not isinstance(event, Token):
+                self._note(event, 0.0)
+        if line.tail is None:
+            self._has_final = document is not None
+        else:
+            self._has_final = is_complete and line.tail.rstrip().endswith(b"}")
+        if not is_complete:
+            self._problems.discard(Problem.JSON)
+
+    def _take(self, line: Line, now: float) -> bool:
+        """Read one document; say whether it carried a token."""
+        payload = self._payload(line)
+        if payload is None:
+            return False
+        if payload.head == openai.DONE:
+            self._has_final = True
+            return False
+        has_token = False
+        for event in self._events(self._parse(payload)):
+            self._note(event, now)
+            has_token = has_token or isinstance(event, Token)
+        return has_token
+
+    def _payload(self, line: Line) -> Line | None:
+        """Return the document of a line; None when it holds none."""
+        if self._form is not Form.EVENTS:
+            return line if line.head and not line.head.isspace() else None
+        if not line.head.startswith(b"data:"):
+            return None
+        return Line(line.head[5:].strip(), line.tail)
+
+    def _parse(self, line: Line) -> object:
+        """Return the document of a line, or what is certain of a long one; None when it is none."""
+        if line.tail is not None:
+            self._has_clipped = True
+            return self._complete(Fragment(line.head, line.tail))
+        try:
+            document: object = json.loads(line.head)
+        except (ValueError, RecursionError):
+            # RecursionError: 200,000 opening brackets are a short line.
+            self._problems.add(Problem.JSON)
+            return None
+        return document
+
+    def _note(self, event: Event, now: float) -> None:
+        match event:
+            case Model(name):
+                self._model = name
+            case Token(is_answer):
+                self._note_token(is_answer, now)
+            case Usage():
+                self._usage = event
+            case Estimate(usage):
+                self._estimate = usage
+            case Finish(reason):
+                self._finish = reason
+            case Final():
+                self._has_final = True
+            case Failure():
+                self._has_failure = True
+            case Invalid():
+                self._problems.add(Problem.INVALID_NUMBER)
+            case _:
+                assert_never(event)
+
+    def _note_token(self, is_answer: bool, now: float) -> None:
+        self._last_token_at = now
+        if self._first_token_at is None:
+            self._first_token_at = now
+        if is_answer and self._first_answer_at is None:
+            self._first_answer_at = now
+            self._is_steady = True

@@ -1,0 +1,125 @@
+import collections
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from ollamon.metrics import catalog
+from ollamon.metrics.instruments import LEDGER, Board, Instruments, Ledger
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def instruments(registry, clock) -> Instruments:
+    return Instruments(registry, clock)
+
+
+def text(registry: CollectorRegistry) -> str:
+    return generate_latest(registry).decode()
+
+
+def test_every_family_has_one_help_and_one_type_even_when_unknown(registry, instruments):
+    lines = collections.Counter(
+        tuple(line.split()[1:3]) for line in text(registry).splitlines() if line.startswith("#")
+    )
+    for metric in catalog.CATALOG:
+        assert lines["HELP", metric.name] == lines["TYPE", metric.name] == 1
+    assert len(lines) == 2 * len(catalog.CATALOG)
+
+
+def test_what_is_unknown_has_no_sample(registry, instruments):
+    for metric in catalog.CATALOG:
+        if not metric.from_birth:
+            assert f"\n{metric.name} " not in text(registry)
+            assert f"\n{metric.name}{{" not in text(registry)
+
+
+def test_both_formats_are_valid(registry, instruments):
+    instruments.board.set(catalog.GPU_INFO, 1, "gpu0", 'a"b\\c\nd', "é\ud800")
+    instruments.ledger.move((catalog.REQUESTS, ("GET", "/", "m", "200"), 1))
+    instruments.histogram(catalog.TOKENS_PER_SECOND).labels("m").observe(7)
+    assert list(parse_text(text(registry)))
+    assert list(parse_openmetrics(generate_openmetrics(registry).decode()))
+
+
+def test_a_known_value_is_shown_until_it_is_old(registry, clock, instruments):
+    instruments.board.set(catalog.CPU_USAGE_PERCENT, 0.0, lasts=30)
+    assert registry.get_sample_value(catalog.CPU_USAGE_PERCENT.name) == 0
+    clock.now = 29.9
+    assert registry.get_sample_value(catalog.CPU_USAGE_PERCENT.name) == 0
+    clock.now = 30.0
+    assert registry.get_sample_value(catalog.CPU_USAGE_PERCENT.name) is None
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_no_number_becomes_unknown(registry, instruments, value):
+    instruments.board.set(catalog.CPU_USAGE_PERCENT, 5.0)
+    instruments.board.set(catalog.CPU_USAGE_PERCENT, value)
+    assert registry.get_sample_value(catalog.CPU_USAGE_PERCENT.name) is None
+
+
+def test_series_that_are_not_named_again_vanish(registry, instruments):
+    board = instruments.board
+    board.replace(catalog.MODEL_LOADED, {("a",): 1, ("b",): 1})
+    board.replace(catalog.MODEL_LOADED, {("b",): 1, ("c",): None})
+    found = {model: _loaded(registry, model) for model in "abc"}
+    assert found == {"a": None, "b": 1, "c": None}
+
+
+def _loaded(registry: CollectorRegistry, model: str) -> float | None:
+    return registry.get_sample_value(catalog.MODEL_LOADED.name, {"model": model})
+
+
+def test_labels_of_the_wrong_number_are_refused(instruments):
+    with pytest.raises(ValueError, match="ollama_model_loaded has the labels"):
+        instruments.board.set(catalog.MODEL_LOADED, 1)
+
+
+def test_a_source_is_asked_at_each_scrape(registry, instruments):
+    values = iter([1.0, 2.0])
+    instruments.board.ask(lambda: instruments.board.set(catalog.PROCESS_MEMORY, next(values)))
+    assert "process_resident_memory_bytes 1.0" in text(registry)
+    assert "process_resident_memory_bytes 2.0" in text(registry)
+
+
+def test_a_counter_that_was_not_read_yet_is_absent(registry, instruments):
+    assert registry.get_sample_value(catalog.DISK_READ_BYTES.name) is None
+    instruments.board.set(catalog.DISK_READ_BYTES, 7)
+    assert registry.get_sample_value(catalog.DISK_READ_BYTES.name) == 7
+
+
+def test_a_series_of_the_ledger_may_begin_at_zero():
+    ledger = Ledger(LEDGER)
+    ledger.move((catalog.ACTIVE_REQUESTS, ("m",), 0))
+    (sample,) = next(
+        family.samples for family in ledger.collect() if family.name.endswith("active_requests")
+    )
+    assert (sample.labels, sample.value) == ({"model": "m"}, 0)
+
+
+def test_a_board_serves_its_families_in_order():
+    board = Board((catalog.OLLAMA_UP, catalog.DISK_READ_BYTES))
+    assert [family.name for family in board.collect()] == [
+        *("ollama_up", "ollama_host_disk_read_bytes"),
+    ]

@@ -1,0 +1,472 @@
+import gzip
+import itertools
+import json
+import random
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ollamon.metrics import catalog
+from ollamon.metrics.instruments import Instruments
+from ollamon.proxy.recorder import RECENT, Recorder
+from ollamon.proxy.records import RequestRecord
+from ollamon.proxy.routes import route_of
+from ollamon.proxy.tap import AnswerHead, Ending, Rejection
+
+NDJSON = AnswerHead(200, "application/x-ndjson", False)
+SSE = AnswerHead(200, "text/event-stream", False)
+JSON = AnswerHead(200, "application/json", False)
+CHAT = route_of("/api/chat")
+SAYS = b'{"model":"tiny","message":{"role":"assistant","content":" The"},"done":false}\n'
+ENDS = (
+    b'{"model":"tiny","message":{"role":"assistant","content":""},"done":true,'
+    b'"done_reason":"stop","total_duration":900000000,"load_duration":100000000,'
+    b'"prompt_eval_count":25,"prompt_eval_duration":200000000,"eval_count":38,'
+    b'"eval_duration":500000000}\n'
+)
+
+
+class Stack:
+    def __init__(self, max_models: int = 25) -> None:
+        self.registry = CollectorRegistry()
+        self.instruments = Instruments(self.registry)
+        self.recorder = Recorder(
+            self.instruments, max_models=max_models, clock=lambda: 100.0, wall=lambda: 1.7e9
+        )
+
+    def value(self, metric: catalog.Metric, suffix: str = "", **labels: str) -> float | None:
+        return self.registry.get_sample_value(metric.name + suffix, labels)
+
+    def total(self, metric: catalog.Metric) -> float:
+        return sum(
+            sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == metric.name
+        )
+
+    def balances(self) -> bool:
+        ended, active = self.total(catalog.REQUESTS), self.total(catalog.ACTIVE_REQUESTS)
+        accepted = self.total(catalog.REQUESTS_ACCEPTED)
+        return accepted == ended + active and ended == self.total(catalog.REQUEST_OUTCOMES)
+
+    def chat(
+        self,
+        *reads: bytes,
+        name: str = "tiny",
+        head: AnswerHead | None = NDJSON,
+        ending: Ending = Ending.COMPLETE,
+        target: str = "/api/chat",
+    ) -> None:
+        """One exchange: head at 1 s, request whole at 2 s, then a read each second from 3 s on."""
+        tap = self.recorder.began("POST", route_of(target), 1.0)
+        tap.request_read(json.dumps({"model": name, "messages": []}).encode())
+        tap.request_complete(2.0)
+        moment = itertools.count(3.0)
+        if head is not None:
+            tap.answer_began(head, 2.5)
+        for data in reads:
+            tap.answer_read(data, next(moment))
+        tap.ended(ending, head.status if head else None, next(moment))
+
+
+@pytest.fixture
+def stack() -> Stack:
+    made = Stack()
+    made.recorder.known_models(["tiny:latest"])
+    return made
+
+
+def test_a_stream_is_one_request_with_its_tokens_and_times(stack):
+    stack.chat(SAYS, SAYS, ENDS)
+
+    assert (
+        stack.value(
+            *(catalog.REQUESTS,), method="POST", endpoint="/api/chat", model="tiny", status="200"
+        )
+        == 1
+    )
+    assert stack.value(catalog.PROMPT_TOKENS, model="tiny") == 25
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 38
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_sum", model="tiny") == 1.0
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 1
+    assert stack.value(catalog.TOKENS_PER_SECOND, "_sum", model="tiny") == 76
+    assert stack.value(catalog.MODEL_LOAD_DURATION, "_sum", model="tiny") == 0.1
+    assert (
+        stack.value(
+            *(catalog.REQUEST_DURATION, "_sum"), method="POST", endpoint="/api/chat", model="tiny"
+        )
+        == 5.0
+    )
+    assert (
+        stack.value(catalog.REQUEST_OUTCOMES, endpoint="/api/chat", model="tiny", outcome="ok") == 1
+    )
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="tiny") == 0
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 0
+    assert stack.balances()
+
+
+def test_time_per_token_is_one_over_tokens_per_second(stack):
+    stack.chat(SAYS, ENDS)
+    rate = stack.value(catalog.TOKENS_PER_SECOND, "_sum", model="tiny")
+    per_token = stack.value(catalog.TIME_PER_OUTPUT_TOKEN, "_sum", model="tiny")
+    assert rate * per_token == pytest.approx(1, abs=1e-9)
+
+
+def test_without_durations_the_speed_is_what_was_seen_between_first_and_last_token(stack):
+    chunk = b'data: {"model":"tiny","choices":[{"delta":{"content":"x"}}]}\n\n'
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5}}\n\n'
+    ends = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+    stack.chat(
+        *(chunk, chunk, chunk, ends, usage, b"data: [DONE]\n\n"),
+        head=SSE,
+        target="/v1/chat/completions",
+    )
+    # First token at 3 s, last one at 5 s: 4 tokens in 2 s.
+    assert stack.value(catalog.TOKENS_PER_SECOND, "_sum", model="tiny") == 2.0
+
+
+def test_a_running_request_moves_from_unknown_to_the_model_that_its_body_names(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 1
+    for letter in b'{"stream": true, "model" : "tiny:latest", "messages":[]}':
+        tap.request_read(bytes([letter]))
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 0
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="tiny") == 1
+    (running,) = stack.recorder.in_flight()
+    assert (running.model, running.phase, running.age_s) == ("tiny", "receiving", 99.0)
+    tap.request_complete(2.0)
+    assert stack.recorder.in_flight()[0].phase == "waiting"
+    tap.answer_began(NDJSON, 3.0)
+    assert stack.recorder.in_flight()[0].phase == "answering"
+    tap.ended(Ending.CLIENT_GONE, 200, 4.0)
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="tiny") == 0
+    assert stack.recorder.in_flight() == ()
+    assert stack.balances()
+
+
+def test_an_escaped_name_is_read_as_json_reads_it(stack):
+    stack.recorder.known_models(["hf.co/someone/model:Q4"])
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(rb'{"model":"hf.co\/someone\/model:Q4"}')
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="hf.co/someone/model:Q4") == 1
+
+
+def test_a_name_that_is_no_json_is_other(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(rb'{"model":"tin\y"}')
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="other") == 1
+
+
+def test_a_stream_that_came_in_one_read_has_no_speed_of_its_own(stack):
+    chunk = b'data: {"model":"tiny","choices":[{"delta":{"content":"x"}}]}\n\n'
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5}}\n\n'
+    stack.chat(chunk * 5 + usage + b"data: [DONE]\n\n", head=SSE, target="/v1/chat/completions")
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 5
+    assert stack.value(catalog.TOKENS_PER_SECOND, "_count", model="tiny") == 0
+
+
+def test_a_model_named_beyond_the_first_4_kib_is_not_looked_for(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(b'{"prompt":"' + b"x" * 5000 + b'",')
+    tap.request_read(b'"model":"tiny"}')
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 1
+
+
+def test_a_client_that_left_before_a_head_is_status_499(stack):
+    stack.chat(head=None, ending=Ending.CLIENT_GONE)
+    assert (
+        stack.value(
+            *(catalog.REQUESTS,), method="POST", endpoint="/api/chat", model="tiny", status="499"
+        )
+        == 1
+    )
+    assert (
+        stack.value(
+            catalog.REQUEST_OUTCOMES, endpoint="/api/chat", model="tiny", outcome="client_abort"
+        )
+        == 1
+    )
+
+
+def test_an_exchange_ends_once(stack):
+    tap = stack.recorder.began("GET", route_of("/api/tags"), 1.0)
+    tap.ended(Ending.COMPLETE, 200, 2.0)
+    tap.ended(Ending.CLIENT_GONE, 200, 3.0)
+    assert stack.total(catalog.REQUESTS) == 1
+    assert stack.balances()
+
+
+def test_all_outcomes_of_an_endpoint_begin_at_zero(stack):
+    stack.chat(SAYS, ENDS)
+    for outcome in ("timeout", "truncated", "upstream_error"):
+        labels = {"endpoint": "/api/chat", "model": "tiny", "outcome": outcome}
+        assert stack.value(catalog.REQUEST_OUTCOMES, **labels) == 0
+
+
+def test_counters_with_few_labels_begin_at_zero():
+    stack = Stack()
+    assert stack.value(catalog.REJECTIONS, reason="host") == 0
+    assert stack.value(catalog.UPSTREAM_ERRORS, reason="refused") == 0
+    assert stack.value(catalog.EXTRACTION_ERRORS, reason="json") == 0
+    assert stack.value(catalog.LABELS_DROPPED, label="model") == 0
+    assert stack.value(catalog.REQUESTS_ACCEPTED) == 0
+    assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 0
+
+
+def test_a_request_that_runs_has_its_series_at_zero(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(b'{"model":"tiny"}')
+    labels = {"method": "POST", "endpoint": "/api/chat", "model": "tiny"}
+    assert stack.value(catalog.REQUESTS, **labels, status="200") == 0
+    assert stack.value(catalog.REQUEST_DURATION, "_count", **labels) == 0
+
+
+def test_a_known_model_has_its_counters_before_its_first_request(stack):
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 0
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 0
+
+
+def test_a_refused_request_is_counted_by_reason(stack):
+    stack.recorder.refused(Rejection.HOST)
+    assert stack.value(catalog.REJECTIONS, reason="host") == 1
+
+
+def test_a_failed_upstream_is_counted_by_reason(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.ended(Ending.UPSTREAM_REFUSED, 502, 2.0)
+    assert stack.value(catalog.UPSTREAM_ERRORS, reason="refused") == 1
+
+
+def test_a_stream_without_usage_leaves_tokens_as_they_were(stack):
+    stack.chat(
+        b'data: {"model":"tiny","choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n',
+        head=SSE,
+        target="/v1/chat/completions",
+    )
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 0
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 1
+    assert stack.recorder.recent()[-1].generated_tokens is None
+
+
+def test_a_truncated_stream_gives_no_time_to_first_token(stack):
+    stack.chat(SAYS, ending=Ending.UPSTREAM_CUT)
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 0
+
+
+def test_a_document_gives_tokens_and_no_time_to_first_token(stack):
+    stack.chat(SAYS[:-1] + ENDS, head=JSON)
+    stack.chat(ENDS, head=JSON)
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 38
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 0
+
+
+def test_an_encoded_answer_is_undecodable_and_judged_by_its_framing(stack):
+    head = AnswerHead(200, "application/x-ndjson", True)
+    stack.chat(gzip.compress(SAYS + ENDS), head=head)
+    assert stack.value(catalog.EXTRACTION_ERRORS, reason="undecodable") == 1
+    assert stack.recorder.recent()[-1].outcome == "ok"
+
+
+def test_a_rate_that_no_machine_reaches_is_invalid(stack):
+    stack.chat(ENDS.replace(b'"eval_duration":500000000', b'"eval_duration":1'), head=JSON)
+    assert stack.value(catalog.TOKENS_PER_SECOND, "_count", model="tiny") == 0
+    assert stack.value(catalog.EXTRACTION_ERRORS, reason="invalid_number") == 1
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 38
+
+
+def test_an_exception_of_reading_is_counted_and_the_exchange_too(stack, monkeypatch, caplog):
+    def explode(*_: object) -> None:
+        raise ZeroDivisionError("a prompt may stand here")
+
+    monkeypatch.setattr("ollamon.proxy.reader.Reader.feed", explode)
+    stack.chat(SAYS, SAYS, ENDS)
+    assert stack.value(catalog.EXTRACTION_ERRORS, reason="exception") == 1
+    assert stack.recorder.recent()[-1].outcome == "ok"
+    assert stack.balances()
+    assert "ZeroDivisionError in explode" in caplog.text
+    assert "prompt" not in caplog.text
+
+
+def test_an_exception_at_the_end_still_lets_the_exchange_be_counted(stack, monkeypatch):
+    def explode(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ollamon.proxy.reader.Reader.finish", explode)
+    stack.chat(SAYS, ENDS)
+    assert stack.total(catalog.REQUESTS) == 1
+    assert stack.balances()
+    assert stack.recorder.in_flight() == ()
+
+
+def test_a_record_holds_numbers_and_no_text(stack):
+    stack.chat(SAYS, ENDS)
+    (record,) = stack.recorder.recent()
+    assert isinstance(record, RequestRecord)
+    assert record.model == "tiny"
+    assert record.ended_at == 1.7e9
+    assert record.time_to_first_token_s == 1.0
+    assert record.tokens_per_second == 76
+    assert record.finish == "stop"
+    assert "The" not in str(record)
+
+
+def test_the_ring_of_records_is_bounded(stack):
+    for _ in range(RECENT + 10):
+        stack.chat(ENDS, head=JSON)
+    records = stack.recorder.recent()
+    assert len(records) == RECENT
+    assert records[-1].id == RECENT + 10
+
+
+def test_every_scrape_balances_while_requests_come_and_go(stack):
+    is_over = threading.Event()
+    failures: list[str] = []
+
+    def scrape() -> None:
+        while not is_over.is_set():
+            families = {family.name: family for family in stack.instruments.ledger.collect()}
+            sums = {
+                name: sum(sample.value for sample in family.samples)
+                for name, family in families.items()
+            }
+            ended, active = sums["ollama_proxy_requests"], sums["ollama_proxy_active_requests"]
+            if sums["ollama_proxy_requests_accepted"] != ended + active:
+                failures.append(str(sums))
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    taps = []
+    chance = random.Random(1)
+    for number in range(5_000):
+        taps.append(stack.recorder.began("POST", CHAT, 0.0))
+        taps[-1].request_read(b'{"model":"tiny"}')
+        if number % 3:
+            taps.pop(chance.randrange(len(taps))).ended(Ending.CLIENT_GONE, None, 1.0)
+    for tap in taps:
+        tap.ended(Ending.SHUTDOWN, None, 1.0)
+    is_over.set()
+    thread.join()
+    assert not failures
+    assert stack.balances()
+    assert stack.total(catalog.ACTIVE_REQUESTS) == 0
+
+
+def test_ten_thousand_aborts_leave_all_gauges_at_zero(stack):
+    chance = random.Random(2)
+    for number in range(10_000):
+        tap = stack.recorder.began("POST", CHAT, 0.0)
+        steps = chance.randrange(5)
+        if steps > 0:
+            tap.request_read(b'{"model":"m%d"' % number)
+        if steps > 1:
+            tap.request_complete(1.0)
+        if steps > 2:
+            tap.answer_began(NDJSON, 1.0)
+        if steps > 3:
+            tap.answer_read(SAYS[: chance.randrange(len(SAYS))], 1.0)
+        tap.ended(Ending.CLIENT_GONE, 200 if steps > 2 else None, 2.0)
+    assert stack.total(catalog.ACTIVE_REQUESTS) == 0
+    assert stack.total(catalog.REQUESTS) == 10_000
+    assert stack.balances()
+
+
+POISON = [
+    b"NaN",
+    b"1e999",
+    b"-1e999",
+    b"1" + b"0" * 400,
+    b"1" + b"0" * 5000,
+    b"-1",
+    b"true",
+    b'"38"',
+    b"38.5",
+    b"[]",
+    b"{}",
+    b"9007199254740993",
+    b"[" * 200_000,
+]
+
+
+@pytest.mark.parametrize("target", ["/api/chat", "/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("poison", POISON, ids=lambda value: f"{value[:8].decode()}-{len(value)}")
+def test_poisoned_numbers_leave_the_exposition_valid(stack, poison, target):
+    documents = {
+        "/api/chat": b'{"model":"tiny","done":true,"prompt_eval_count":%s,"eval_count":%s,'
+        b'"load_duration":%s,"eval_duration":%s,"total_duration":%s}',
+        "/v1/chat/completions": b'{"model":"tiny","choices":[],"usage":{"prompt_tokens":%s,'
+        b'"completion_tokens":%s,"prompt_tokens_details":{"cached_tokens":%s},"x":[%s,%s]}}',
+        "/v1/messages": b'{"type":"message","model":"tiny","usage":{"input_tokens":%s,'
+        b'"output_tokens":%s,"cache_read_input_tokens":%s,"x":[%s,%s]}}',
+    }
+    document = documents[target] % ((poison,) * 5)
+    for head, body in ((JSON, document), (NDJSON, document + b"\n"), (SSE, b"data: " + document)):
+        stack.chat(SAYS, body, head=head, target=target)
+    text = generate_latest(stack.registry).decode()
+    assert list(text_string_to_metric_families(text))
+    assert "NaN" not in text
+    assert stack.total(catalog.GENERATED_TOKENS) == 0
+    assert stack.total(catalog.PROMPT_TOKENS) == 0
+    problems = sum(
+        stack.value(catalog.EXTRACTION_ERRORS, reason=reason)
+        for reason in ("json", "invalid_number", "oversize")
+    )
+    assert problems > 0
+    assert stack.value(catalog.EXTRACTION_ERRORS, reason="exception") == 0
+    assert stack.balances()
+
+
+@pytest.mark.parametrize(
+    "name", [r"\ud800", r"\udfff\ud800", r"a\u0000b", r"\"}\n evil 1\n", "x" * 300, r"é", ""]
+)
+def test_a_poisoned_model_name_is_no_label(stack, name):
+    answer = b'{"model":"%s","message":{"content":"x"},"done":true}\n' % name.encode()
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(b'{"model":"%s"}' % name.encode())
+    tap.request_complete(1.0)
+    tap.answer_began(NDJSON, 2.0)
+    tap.answer_read(answer, 3.0)
+    tap.ended(Ending.COMPLETE, 200, 4.0)
+    text = generate_latest(stack.registry).decode()
+    list(text_string_to_metric_families(text))
+    assert stack.recorder.recent()[-1].model in ("other", "unknown")
+    assert "evil" not in text
+
+
+def test_a_hundred_thousand_model_names_leave_few_series(stack):
+    for number in range(100_000):
+        name = f"random-{number}"
+        tap = stack.recorder.began("POST", CHAT, 1.0)
+        tap.request_read(b'{"model":"%s"}' % name.encode())
+        tap.request_complete(1.0)
+        tap.answer_began(JSON, 2.0)
+        tap.answer_read(b'{"model":"%s","done":true,"eval_count":1}' % name.encode(), 3.0)
+        tap.ended(Ending.COMPLETE, 200, 4.0)
+    text = generate_latest(stack.registry)
+    lines = [line for line in text.splitlines() if not line.startswith(b"#")]
+    assert len(lines) < 2000
+    assert len(text) < 1024 * 1024
+    assert stack.value(catalog.LABELS_DROPPED, label="model") == 100_000 - 5
+    assert stack.value(catalog.GENERATED_TOKENS, model="other") == 100_000 - 5
+    assert stack.total(catalog.REQUESTS) == 100_000
+
+
+def test_a_failed_answer_gives_its_model_no_series(stack):
+    error = b'{"model":"nope","error":"x"}\n'
+    stack.chat(error, name="nope")
+    stack.chat(name="nope", head=AnswerHead(404, "application/json", False))
+    stack.chat(SAYS.replace(b"tiny", b"nope"), name="nope", ending=Ending.UPSTREAM_CUT)
+    assert stack.value(catalog.GENERATED_TOKENS, model="nope") is None
+    assert stack.recorder.recent()[-1].model == "other"
+
+
+def test_odd_methods_targets_and_statuses_are_folded_into_other(stack):
+    tap = stack.recorder.began("BREW", route_of("/coffee?cup=1"), 1.0)
+    tap.answer_began(AnswerHead(799, "", False), 1.0)
+    tap.ended(Ending.COMPLETE, 799, 2.0)
+    labels = {"method": "other", "endpoint": "other", "model": "unknown", "status": "other"}
+    assert stack.value(catalog.REQUESTS, **labels) == 1
+    for label in ("method", "endpoint", "status"):
+        assert stack.value(catalog.LABELS_DROPPED, label=label) == 1
