@@ -46,7 +46,7 @@ def test_a_killed_child_serves_again_and_the_others_go_on(name, stack):
     assert after[name]["last_exit"] == "signal 9"
     others = [other for other in CHILDREN if other != name]
     assert [after[other]["pid"] for other in others] == [before[other]["pid"] for other in others]
-    assert chat(stack.url("proxy")).startswith("The sky is blue")
+    assert "The sky is blue" in chat(stack.url("proxy"))
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(stack):
@@ -55,7 +55,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(stack):
     stack.assert_gone(patience_s=20)
     stack.run("status", code=3)
     stack.up()
-    assert chat(stack.url("proxy")).startswith("The sky is blue")
+    assert "The sky is blue" in chat(stack.url("proxy"))
 
 
 def test_a_second_up_is_told_that_one_runs(stack):
