@@ -1,7 +1,8 @@
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import openai
 import pytest
@@ -10,21 +11,19 @@ from tests.system.stack import Stack
 
 
 @pytest.fixture
-def new_stack(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Make stacks that are stopped, and whose rests are killed, after the test."""
-    made = []
+def new_stack() -> Iterator[Callable[..., Stack]]:
+    """Make stacks whose rests are killed after the test."""
+    with ExitStack() as at_end:
 
-    def make(upstream: str, extra: str = "") -> Stack:
-        home = tmp_path / f"home{len(made)}"
-        home.mkdir()
-        stack = Stack(home, upstream, extra)
-        made.append(stack)
-        return stack
+        def make(upstream: str, extra: str = "") -> Stack:
+            # pytest's own folders are too deep for a socket's path.
+            home = Path(at_end.enter_context(TemporaryDirectory(prefix="ollamon-")))
+            stack = Stack(home, upstream, extra)
+            at_end.callback(stack.assert_gone)
+            at_end.callback(stack.kill_all)
+            return stack
 
-    yield make
-    for stack in made:
-        stack.kill_all()
-        stack.assert_gone()
+        yield make
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """One clear message, an exit code, and nothing half-started."""
 
 import json
+import os
 import socket
 from urllib.error import HTTPError
 
@@ -38,7 +39,7 @@ def test_a_taken_port_names_its_owner_and_starts_nothing(stack):
         assert taken.fileno() >= 0
         stack.run("up", "-d", code=6)
         assert f"{stack.listen('dashboard')} is in use, wanted by dashboard" in stack.last_error
-        assert "python" in stack.last_error
+        assert f"pid {os.getpid()}" in stack.last_error
         document = json.loads(stack.run("up", "-d", "--json", code=6))
         assert (document["ok"], document["code"]) == (False, 6)
         assert document["error"]["kind"] == "port_in_use"

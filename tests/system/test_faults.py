@@ -1,7 +1,7 @@
 """What happens when parts are killed, and what a stop leaves behind."""
 
+import json
 import os
-import re
 import signal
 
 import pexpect
@@ -93,7 +93,6 @@ def test_ctrl_c_in_a_terminal_stops_everything_in_order(stack):
 
 
 def stopped_in_order(stack: Stack) -> list[str]:
-    logs = list(stack.home.rglob("events*.jsonl"))
-    assert logs, "no event log"
-    text = logs[0].read_text()
-    return re.findall(r'"child": ?"(\w+)", "state": ?"stopped"', text)
+    (log,) = stack.home.rglob("events.jsonl")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    return [event["child"] for event in events if event["state"] == "stopped"]
