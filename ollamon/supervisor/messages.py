@@ -5,8 +5,12 @@ One JSON object per line. A request is `{"v": 1, "id": 7, "cmd": "status", "args
 "message"}}`. `events` answers with a stream of `{"v": 1, "id": 7, "event": {...}}`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
+
+from ollamon.errors import ControlError
 
 VERSION = 1
 SOCKET_NAME = "ctl.sock"
@@ -110,3 +114,46 @@ class Event:
     state: str
     detail: str = ""
     pid: int | None = None
+
+
+def to_json(message: StackStatus | Event) -> dict[str, object]:
+    """Return the message as JSON types."""
+    return asdict(message)
+
+
+def status_from_json(document: Mapping[str, Any]) -> StackStatus:
+    """Read what `to_json` made of a status.
+
+    Raises:
+        ControlError: It has another shape.
+    """
+    try:
+        children = tuple(_child_from_json(child) for child in document["children"])
+        state = StackState(document["state"])
+        return StackStatus(**{**document, "state": state, "children": children})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ControlError(f"cannot read the supervisor's status: {error!r}") from None
+
+
+def event_from_json(document: Mapping[str, Any]) -> Event:
+    """Read what `to_json` made of an event.
+
+    Raises:
+        ControlError: It has another shape.
+    """
+    try:
+        return Event(**document)
+    except TypeError as error:
+        raise ControlError(f"cannot read the supervisor's event: {error}") from None
+
+
+def _child_from_json(document: Mapping[str, Any]) -> ChildStatus:
+    health = document["health"]
+    fields = {
+        **document,
+        "state": ChildState(document["state"]),
+        "ports": tuple(document["ports"]),
+        "tail": tuple(document["tail"]),
+        "health": None if health is None else Health(**health),
+    }
+    return ChildStatus(**fields)

@@ -57,6 +57,31 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a child is looked at, and when that has consequences (supervisor.md, c2).
+
+    Attributes:
+        start_interval_s: Between probes while it starts; grows by 1.3 up to ten times that.
+        interval_s: Between looks at its readiness, and between its WATCHDOG=1.
+        timeout_s: Of one readiness probe.
+        unwell_after: Bad looks in a row that make it degraded.
+        well_after: Good looks in a row that make it ready again.
+        live_interval_s: Between liveness probes.
+        live_timeout_s: Of one liveness probe.
+        dead_after: Failed liveness probes in a row after which it is restarted.
+    """
+
+    start_interval_s: float = 0.05
+    interval_s: float = 5.0
+    timeout_s: float = 2.0
+    unwell_after: int = 3
+    well_after: int = 2
+    live_interval_s: float = 10.0
+    live_timeout_s: float = 5.0
+    dead_after: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """One child.
 
@@ -80,6 +105,7 @@ class ServiceSpec:
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 5.0
     restart: Restart = field(default_factory=Restart)
+    rhythm: Rhythm = field(default_factory=Rhythm)
     environment: Mapping[str, str] = field(default_factory=dict)
     is_essential: bool = False
     data_lock: Path | None = None

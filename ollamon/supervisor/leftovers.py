@@ -1,0 +1,101 @@
+"""What a supervisor that was killed has left behind: found, and ended only when proven ours."""
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ollamon.errors import LeftoverError
+from ollamon.supervisor import identity, runfile
+
+POLL_S = 0.02
+KILL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A process of a run whose supervisor is gone.
+
+    Attributes:
+        name: The service, or the program's name for a descendant.
+        started: As `identity.start_time`: with the pid it names one process and no other.
+    """
+
+    name: str
+    pid: int
+    started: float
+    run_id: str
+
+
+def leftovers(runtime: Path) -> list[Leftover]:
+    """Return the processes of the dead run that `run.json` tells of.
+
+    A child counts when its pid, its start time and the run id in its environment all agree; a
+    process that the file does not name counts when it carries the run id.
+    """
+    run = runfile.read(runtime)
+    if run is None or run.boot_id != identity.boot_id() or not run.run_id:
+        return []
+    if identity.start_time(run.pid) == run.started:
+        return []
+    named = {child.pid for child in run.children}
+    children = [
+        Leftover(child.name, child.pid, child.started, run.run_id)
+        for child in run.children
+        if child.pid is not None
+        and child.started is not None
+        and identity.start_time(child.pid) == child.started
+        and identity.run_of(child.pid) == run.run_id
+    ]
+    return children + _descendants(run.run_id, {run.pid, *named, *_ourselves()})
+
+
+def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
+    """End these processes: SIGTERM, and SIGKILL after `grace_s`. Blocks until they are gone.
+
+    Raises:
+        LeftoverError: Some are still there.
+    """
+    remaining = _signal_and_wait(list(found), signal.SIGTERM, grace_s)
+    remaining = _signal_and_wait(remaining, signal.SIGKILL, KILL_S)
+    if remaining:
+        names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in remaining)
+        raise LeftoverError(f"cannot remove processes of an earlier run: {names}")
+
+
+def _descendants(run_id: str, excluded: set[int | None]) -> list[Leftover]:
+    found = []
+    for process in psutil.process_iter(["name"]):
+        if process.pid in excluded or identity.run_of(process.pid) != run_id:
+            continue
+        started = identity.start_time(process.pid)
+        if started is not None:
+            found.append(Leftover(process.info["name"] or "?", process.pid, started, run_id))
+    return found
+
+
+def _ourselves() -> set[int]:
+    """This process and its ancestors, which may carry the run id when started from a child."""
+    try:
+        return {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    except psutil.Error:
+        return {os.getpid()}
+
+
+def _signal_and_wait(remaining: list[Leftover], number: int, limit_s: float) -> list[Leftover]:
+    for leftover in remaining:
+        identity.send_signal(leftover.pid, leftover.started, number)
+    deadline = time.monotonic() + limit_s
+    while True:
+        remaining = [
+            leftover
+            for leftover in remaining
+            if identity.start_time(leftover.pid) == leftover.started
+        ]
+        if not remaining or time.monotonic() >= deadline:
+            return remaining
+        time.sleep(POLL_S)

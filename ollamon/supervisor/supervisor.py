@@ -1,0 +1,326 @@
+"""The engine: keeps the children of one stack as their specs want them, until told to stop."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from ollamon.errors import ControlError, RuntimeFolderError
+from ollamon.supervisor import (
+    groundwork,
+    identity,
+    lifecycle,
+    messages,
+    order,
+    runfile,
+    state,
+    verdict,
+)
+from ollamon.supervisor.console import Console, wants_colour
+from ollamon.supervisor.control_server import ControlServer
+from ollamon.supervisor.guard_link import GuardLink
+from ollamon.supervisor.herald import Herald
+from ollamon.supervisor.journal import Journal
+from ollamon.supervisor.keeper import Keeper, World
+from ollamon.supervisor.messages import ChildState, StackState
+from ollamon.supervisor.output import Output, RotatingFile
+from ollamon.supervisor.reaper import Reaper
+from ollamon.supervisor.sockets import HeldSockets
+from ollamon.supervisor.spec import StackSpec
+
+PROGRESS_S = 1.0
+# What SIGKILL has not ended after this long will not end.
+HARD_LIMIT_S = 5.0
+INTERRUPTED = 130
+LEFT_BEHIND = 9
+
+
+class Supervisor:
+    """Runs one stack in the main thread, which must be the only one of its process."""
+
+    def __init__(
+        self,
+        stack: StackSpec,
+        *,
+        on_event: Callable[[messages.Event], None],
+        version: str,
+        console: TextIO | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Raises:
+            ValueError: Two services share a name, or wait for each other.
+        """
+        order.check(stack.services)
+        self.run_id = secrets.token_hex(4)
+        self._stack = stack
+        self._version = version
+        self._console = console
+        self._started = time.time()
+        events = RotatingFile(stack.state / "events.jsonl", stack.log.max_bytes, stack.log.keep)
+        self._journal = Journal(on_event, events)
+        self._keepers: dict[str, Keeper] = {}
+        self._settled: set[str] = set()
+        self._herald = Herald(self._journal, self._members, stack.start_timeout_s)
+        self._is_stopping = False
+        self._exit_code = 0
+        self._is_advancing = False
+        self._timers: list[asyncio.TimerHandle] = []
+
+    async def run(self) -> int:
+        """Run until stopped; 0 after SIGTERM, SIGHUP or `stop`, 130 after SIGINT.
+
+        Takes the lock, sweeps the leftovers of a dead run, and only then runs `preflight.check`.
+        Returns 9 when a process could not be ended.
+
+        Raises:
+            AlreadyRunningError, LeftoverError, PortInUseError, ProgramMissingError,
+            RuntimeFolderError, StartError: Nothing was started.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._finished = asyncio.Event()
+        self._has_terminal = _has_terminal()
+        with contextlib.ExitStack() as held:
+            lock = state.acquire(self._stack.runtime)
+            held.callback(lock.release)
+            held.callback(self._journal.close)
+            sockets = groundwork.lay(self._stack, held, self._journal)
+            control = await self._open_control(held)
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    await self._supervise(tasks, held, sockets)
+                finally:
+                    self._abandon()
+            control.close()
+            lock.release()
+            await control.farewell()
+        return self._exit_code
+
+    def status(self) -> messages.StackStatus:
+        """Return what is; looks at nobody."""
+        return messages.StackStatus(
+            name=self._stack.name,
+            state=self._state(),
+            run_id=self.run_id,
+            pid=os.getpid(),
+            version=self._version,
+            started=self._started,
+            config_file=self._stack.config_file,
+            config_digest=self._stack.config_digest,
+            children=tuple(keeper.status() for keeper in self._keepers.values()),
+        )
+
+    def request_stop(self, timeout_s: float | None = None) -> None:
+        """Stop everything in order; what is left after `timeout_s` is killed. `run` then returns.
+
+        The limit is the stack's own `shutdown_timeout_s` unless given.
+        """
+        limit_s = self._stack.shutdown_timeout_s if timeout_s is None else timeout_s
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._journal.emit("", StackState.STOPPING)
+            self._later(PROGRESS_S, self._tell_progress)
+        self._later(limit_s, self._kill_all)
+        self._advance()
+
+    def restart(self, child: str) -> None:
+        """Restart a child at once, its counters at zero.
+
+        Raises:
+            ControlError: There is none of that name, or everything is stopping.
+        """
+        if child not in self._keepers:
+            raise ControlError(f"cannot restart {child}: there is {', '.join(self._keepers)}")
+        if self._is_stopping:
+            raise ControlError(f"cannot restart {child}: everything is stopping")
+        self._keepers[child].send(lifecycle.RestartRequested())
+
+    async def _open_control(self, held: contextlib.ExitStack) -> ControlServer:
+        control = ControlServer(self._stack.runtime, self, self._journal)
+        try:
+            await control.start()
+        except OSError as error:
+            raise RuntimeFolderError(
+                f"cannot make a socket in {self._stack.runtime}: {error.strerror}"
+            ) from None
+        held.callback(control.close)
+        return control
+
+    async def _supervise(
+        self,
+        tasks: asyncio.TaskGroup,
+        held: contextlib.ExitStack,
+        sockets: dict[str, HeldSockets],
+    ) -> None:
+        """Start, keep, stop; returns when nothing is left."""
+        self._reaper = Reaper(self._loop)
+        self._reaper.start()
+        held.callback(self._reaper.stop)
+        self._guard = GuardLink(self._loop, self._reaper, self.run_id)
+        self._guard.start()
+        world = World(self._loop, self._reaper, self._guard, self.run_id, tasks.create_task)
+        console = self._open_console(held)
+        for service in self._stack.services:
+            output = Output(self._loop, service.name, self._stack.log, console)
+            held.callback(output.file.close)
+            self._keepers[service.name] = Keeper(
+                service, world, sockets[service.name], output, self._child_changed
+            )
+        self._listen_to_signals()
+        self._later(self._stack.start_timeout_s, self._start_timed_out)
+        self._save()
+        self._advance()
+        await self._finished.wait()
+        await self._wind_up()
+
+    def _open_console(self, held: contextlib.ExitStack) -> Console | None:
+        if self._console is None:
+            return None
+        names = [service.name for service in self._stack.services]
+        console = Console(self._loop, self._console, names, is_coloured=wants_colour(self._console))
+        held.callback(console.close)
+        return console
+
+    def _listen_to_signals(self) -> None:
+        listen = self._loop.add_signal_handler
+        listen(signal.SIGINT, self._on_stop_signal, INTERRUPTED)
+        listen(signal.SIGTERM, self._on_stop_signal, 0)
+        listen(signal.SIGHUP, self._on_hangup)
+        listen(signal.SIGUSR1, self._reopen_logs)
+
+    def _on_stop_signal(self, exit_code: int) -> None:
+        """Stop in order; whoever asks twice wants it now."""
+        if self._is_stopping:
+            self._kill_all()
+            return
+        self._exit_code = exit_code
+        self.request_stop()
+
+    def _on_hangup(self) -> None:
+        """With a terminal it means that the window was closed; without one there is no window."""
+        if self._has_terminal:
+            self.request_stop()
+
+    def _reopen_logs(self) -> None:
+        for keeper in self._keepers.values():
+            keeper.output.file.close()
+
+    def _child_changed(self, keeper: Keeper) -> None:
+        if keeper.state in order.SETTLED:
+            self._settled.add(keeper.spec.name)
+        self._journal.emit(keeper.spec.name, keeper.state, keeper.detail(), keeper.pid)
+        self._save()
+        self._advance()
+
+    def _advance(self) -> None:
+        """Start or stop whoever's turn it is, until nobody's is."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            before: dict[str, ChildState] = {}
+            while before != self._states():
+                before = self._states()
+                self._advance_once()
+        finally:
+            self._is_advancing = False
+        if not self._is_stopping:
+            self._herald.look()
+        states = self._states().values()
+        if self._is_stopping and all(each is ChildState.STOPPED for each in states):
+            self._finished.set()
+
+    def _advance_once(self) -> None:
+        for name, keeper in self._keepers.items():
+            if self._is_stopping:
+                if order.may_stop(name, self._stack.services, self._states()):
+                    keeper.send(lifecycle.StopRequested())
+            elif keeper.state is ChildState.PENDING and order.may_start(
+                keeper.spec, self._keepers, self._settled
+            ):
+                keeper.send(lifecycle.EdgesMet())
+
+    def _states(self) -> dict[str, ChildState]:
+        return {name: keeper.state for name, keeper in self._keepers.items()}
+
+    def _members(self) -> list[verdict.Member]:
+        return [
+            verdict.Member(name, keeper.state, keeper.spec.is_essential, keeper.note())
+            for name, keeper in self._keepers.items()
+        ]
+
+    def _state(self) -> StackState:
+        return StackState.STOPPING if self._is_stopping else verdict.stack_state(self._members())
+
+    def _start_timed_out(self) -> None:
+        if not self._is_stopping:
+            self._herald.start_timed_out()
+
+    def _tell_progress(self) -> None:
+        """Once a second while stopping: whom it waits for, and for how long at most."""
+        keepers = self._keepers.values()
+        waiting = [kept.waiting() for kept in keepers if kept.state is ChildState.STOPPING]
+        if waiting:
+            detail = f"waiting for {', '.join(waiting)}"
+            self._journal.emit("", StackState.STOPPING, detail)
+        self._later(PROGRESS_S, self._tell_progress)
+
+    def _kill_all(self) -> None:
+        """SIGKILL to everything, in no order."""
+        self._is_stopping = True
+        for keeper in self._keepers.values():
+            keeper.send(lifecycle.StopRequested())
+            keeper.kill()
+        self._later(HARD_LIMIT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        left = [f"{name} pid {kept.pid}" for name, kept in self._keepers.items() if kept.pid]
+        if left and not self._finished.is_set():
+            self._exit_code = LEFT_BEHIND
+            self._journal.emit("", StackState.FAILED, f"cannot end {', '.join(left)}")
+            self._finished.set()
+
+    async def _wind_up(self) -> None:
+        """Nothing runs any more: remove the traces, in the order in which others look at them."""
+        for timer in self._timers:
+            timer.cancel()
+        await self._reaper.end_strays(lambda pid: identity.run_of(pid) == self.run_id)
+        await self._guard.close()
+        if self._exit_code != LEFT_BEHIND:
+            runfile.remove(self._stack.runtime)
+        self._journal.emit("", "stopped")
+
+    def _abandon(self) -> None:
+        """After an error or a cancellation too, nothing stays; in order, there is nothing to do."""
+        for keeper in self._keepers.values():
+            keeper.abandon()
+
+    def _save(self) -> None:
+        run = runfile.Run(
+            version=self._version,
+            run_id=self.run_id,
+            boot_id=identity.boot_id(),
+            pid=os.getpid(),
+            started=identity.start_time(os.getpid()) or 0.0,
+            config_file=self._stack.config_file,
+            config_digest=self._stack.config_digest,
+            children=tuple(keeper.entry() for keeper in self._keepers.values()),
+        )
+        # A full disk must not end what runs: the sweep only knows less.
+        with contextlib.suppress(OSError):
+            runfile.write(self._stack.runtime, run)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_later(seconds, call))
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,253 @@
+import pytest
+
+from ollamon.supervisor.lifecycle import (
+    BecameReady,
+    CannotSpawn,
+    CloseSockets,
+    Dead,
+    EdgesMet,
+    Elapsed,
+    Exited,
+    Lifecycle,
+    RestartRequested,
+    Spawn,
+    StartTimedOut,
+    StopRequested,
+    Terminate,
+    Unwell,
+    Wait,
+    Well,
+    describe_exit,
+)
+from ollamon.supervisor.messages import ChildState as S
+from ollamon.supervisor.spec import Restart
+
+RULES = Restart()
+
+START = (EdgesMet(), S.STARTING, (Spawn(),))
+READY = (BecameReady(1, 0.0), S.READY, ())
+FAIL = (CloseSockets(), Wait(RULES.retry_s))
+
+HISTORIES = {
+    "starts, becomes ready and stops on request": [
+        START,
+        READY,
+        (StopRequested(), S.STOPPING, (CloseSockets(), Terminate())),
+        (Exited(1, 1.0, 0), S.STOPPED, ()),
+    ],
+    "a stop before its turn needs no signal": [(StopRequested(), S.STOPPED, (CloseSockets(),))],
+    "a ready child that exits with 0 is started again all the same": [
+        START,
+        READY,
+        (Exited(1, 1.0, 0), S.BACKOFF, (Wait(0.2),)),
+        (Elapsed(2), S.STARTING, (Spawn(),)),
+    ],
+    "pauses double, and the third exit before readiness is the last": [
+        START,
+        (Exited(1, 0.1, 1), S.BACKOFF, (Wait(0.2),)),
+        (Elapsed(2), S.STARTING, (Spawn(),)),
+        (Exited(3, 0.4, 1), S.BACKOFF, (Wait(0.4),)),
+        (Elapsed(4), S.STARTING, (Spawn(),)),
+        (Exited(5, 0.9, 1), S.FAILED, FAIL),
+    ],
+    "exits that are far apart are never too many": [
+        START,
+        (Exited(1, 0.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (Elapsed(2), S.STARTING, (Spawn(),)),
+        (Exited(3, 150.0, 1), S.BACKOFF, (Wait(0.4),)),
+        (Elapsed(4), S.STARTING, (Spawn(),)),
+        (Exited(5, 300.0, 1), S.BACKOFF, (Wait(0.8),)),
+    ],
+    "the exit of a stable child is followed by a start at once": [
+        START,
+        READY,
+        (Exited(1, 40.0, 1), S.BACKOFF, (Wait(0.0),)),
+        (Elapsed(2), S.STARTING, (Spawn(),)),
+    ],
+    "a fatal exit code fails at once": [START, (Exited(1, 0.1, 78), S.FAILED, FAIL)],
+    "a fatal exit code of a child that was told to stop is no failure": [
+        START,
+        (StopRequested(), S.STOPPING, (CloseSockets(), Terminate())),
+        (Exited(1, 0.1, 78), S.STOPPED, ()),
+    ],
+    "a program that cannot be run fails at once": [
+        START,
+        (CannotSpawn(1, 0.0, "no such file", is_final=True), S.FAILED, FAIL),
+    ],
+    "a system without room is tried again": [
+        START,
+        (CannotSpawn(1, 0.0, "no memory", is_final=False), S.BACKOFF, (Wait(0.2),)),
+    ],
+    "a failed child is tried again after its pause, with a clean slate": [
+        START,
+        (Exited(1, 0.1, 78), S.FAILED, FAIL),
+        (Elapsed(2), S.PENDING, ()),
+        (EdgesMet(), S.STARTING, (Spawn(),)),
+        (Exited(4, 0.2, 1), S.BACKOFF, (Wait(0.2),)),
+    ],
+    "a failed child stops without a signal": [
+        START,
+        (Exited(1, 0.1, 78), S.FAILED, FAIL),
+        (StopRequested(), S.STOPPED, (CloseSockets(),)),
+        (Elapsed(2), S.STOPPED, ()),
+    ],
+    "not ready in time: stopped, then tried again": [
+        START,
+        (StartTimedOut(1, "late"), S.STOPPING, (Terminate(),)),
+        (Exited(1, 30.0, 0), S.BACKOFF, (Wait(0.2),)),
+    ],
+    "readiness that comes while it is stopped for being late is ignored": [
+        START,
+        (StartTimedOut(1, "late"), S.STOPPING, (Terminate(),)),
+        (BecameReady(1, 30.0), S.STOPPING, ()),
+    ],
+    "unwell and well again, without a restart": [
+        START,
+        READY,
+        (Unwell(1, "503"), S.DEGRADED, ()),
+        (Unwell(1, "503"), S.DEGRADED, ()),
+        (Well(1), S.READY, ()),
+    ],
+    "without a sign of life it is stopped and started again": [
+        START,
+        READY,
+        (Unwell(1, "silent"), S.DEGRADED, ()),
+        (Dead(1, "silent"), S.STOPPING, (Terminate(),)),
+        (Exited(1, 10.0, -9), S.BACKOFF, (Wait(0.2),)),
+    ],
+    "a degraded child that exits is started again": [
+        START,
+        READY,
+        (Unwell(1, "503"), S.DEGRADED, ()),
+        (Exited(1, 10.0, -9), S.BACKOFF, (Wait(0.2),)),
+    ],
+    "a restart by request takes no pause": [
+        START,
+        READY,
+        (RestartRequested(), S.STOPPING, (Terminate(),)),
+        (Exited(1, 1.0, 0), S.PENDING, ()),
+        (EdgesMet(), S.STARTING, (Spawn(),)),
+    ],
+    "a restart by request cuts the pause short, and the pause's end is void": [
+        START,
+        READY,
+        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (RestartRequested(), S.PENDING, ()),
+        (Elapsed(2), S.PENDING, ()),
+        (EdgesMet(), S.STARTING, (Spawn(),)),
+        (Elapsed(2), S.STARTING, ()),
+    ],
+    "a restart by request during an automatic one skips its pause": [
+        START,
+        (StartTimedOut(1, "late"), S.STOPPING, (Terminate(),)),
+        (RestartRequested(), S.STOPPING, ()),
+        (Exited(1, 30.0, 0), S.PENDING, ()),
+    ],
+    "a stop beats a restart that is on its way": [
+        START,
+        READY,
+        (RestartRequested(), S.STOPPING, (Terminate(),)),
+        (StopRequested(), S.STOPPING, (CloseSockets(),)),
+        (RestartRequested(), S.STOPPING, ()),
+        (Exited(1, 1.0, 0), S.STOPPED, ()),
+    ],
+    "a stop during the pause voids its end": [
+        START,
+        READY,
+        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (StopRequested(), S.STOPPED, (CloseSockets(),)),
+        (Elapsed(2), S.STOPPED, ()),
+        (EdgesMet(), S.STOPPED, ()),
+    ],
+    "a stopped child can be started by request": [
+        (StopRequested(), S.STOPPED, (CloseSockets(),)),
+        (RestartRequested(), S.PENDING, ()),
+    ],
+    "what an earlier incarnation reports changes nothing": [
+        START,
+        READY,
+        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (Elapsed(2), S.STARTING, (Spawn(),)),
+        (Exited(1, 1.1, 1), S.STARTING, ()),
+        (BecameReady(1, 1.1), S.STARTING, ()),
+        (Dead(1, "silent"), S.STARTING, ()),
+    ],
+    "reports that fit no state change nothing": [
+        (BecameReady(0, 0.0), S.PENDING, ()),
+        (Exited(0, 0.0, 1), S.PENDING, ()),
+        (CannotSpawn(0, 0.0, "?", is_final=True), S.PENDING, ()),
+        (Elapsed(0), S.PENDING, ()),
+        (RestartRequested(), S.PENDING, ()),
+    ],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_history(history):
+    life = Lifecycle(RULES)
+    for event, state, actions in history:
+        life, told = life.on(event)
+        assert (life.state, told) == (state, actions)
+
+
+def crash_when_ready(life: Lifecycle, t: float) -> tuple[Lifecycle, float | None]:
+    """Start, become ready, exit at `t`; return the pause, None when given up."""
+    event = EdgesMet() if life.state is S.PENDING else Elapsed(life.epoch)
+    life, _ = life.on(event)
+    life, _ = life.on(BecameReady(life.epoch, t - 0.1))
+    life, actions = life.on(Exited(life.epoch, t, 1))
+    return life, next((a.seconds for a in actions if isinstance(a, Wait)), None)
+
+
+def test_six_exits_of_a_child_that_had_been_ready_are_too_many():
+    life, pauses = Lifecycle(RULES), []
+    for number in range(6):
+        life, pause = crash_when_ready(life, float(number))
+        pauses.append(pause)
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, RULES.retry_s]
+    assert life.state is S.FAILED
+    assert life.reason == "exit 1; given up after 6 tries"
+
+
+def test_the_pause_has_a_cap():
+    life = Lifecycle(RULES)
+    pauses = []
+    for number in range(10):
+        life, pause = crash_when_ready(life, number * 100.0)
+        pauses.append(pause)
+    assert max(pauses) == pauses[-1] == RULES.max_s
+
+
+def test_the_pause_is_short_again_after_a_stable_time():
+    life, _ = crash_when_ready(Lifecycle(RULES), 0.0)
+    life, _ = crash_when_ready(life, 1.0)
+    life, _ = life.on(Elapsed(life.epoch))
+    life, _ = life.on(BecameReady(life.epoch, 10.0))
+    life, actions = life.on(Exited(life.epoch, 45.0, 1))
+    assert actions == (Wait(0.0),)
+    _, pause = crash_when_ready(life, 50.0)
+    assert pause == RULES.initial_s
+
+
+def test_a_request_wipes_the_counters():
+    life = Lifecycle(RULES)
+    for number in range(5):
+        life, _ = crash_when_ready(life, float(number))
+    life, _ = life.on(RestartRequested())
+    _, pause = crash_when_ready(life, 6.0)
+    assert pause == RULES.initial_s
+
+
+def test_the_reason_is_kept_and_goes_with_readiness():
+    life, _ = Lifecycle(RULES).on(EdgesMet())
+    life, _ = life.on(StartTimedOut(1, "not ready within 30 s"))
+    life, _ = life.on(Exited(1, 30.0, 0))
+    assert (life.reason, life.last_exit) == ("not ready within 30 s", "exit 0")
+    life, _ = life.on(Elapsed(life.epoch))
+    life, _ = life.on(BecameReady(life.epoch, 31.0))
+    assert (life.reason, life.last_exit) == ("", "exit 0")
+
+
+def test_an_exit_is_described_by_code_or_signal():
+    assert describe_exit(1) == "exit 1"
+    assert describe_exit(-9) == "signal 9"

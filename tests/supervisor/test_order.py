@@ -1,0 +1,51 @@
+import pytest
+
+from ollamon.supervisor import order
+from ollamon.supervisor.messages import ChildState as S
+from ollamon.supervisor.spec import ServiceSpec
+
+PROXY = ServiceSpec("proxy", ("/bin/true",), {})
+ENGINE = ServiceSpec("engine", ("/bin/true",), None, after=("proxy", "helper"))
+PAGE = ServiceSpec("page", ("/bin/true",), {}, after=("engine", "proxy"))
+ALL = (PAGE, ENGINE, PROXY)
+NAMES = {"page", "engine", "proxy"}
+
+
+def test_who_waits_for_nobody_may_start():
+    assert order.may_start(PROXY, NAMES, set())
+
+
+def test_a_service_that_is_off_holds_nobody_up():
+    assert order.may_start(ENGINE, NAMES, {"proxy"})
+    assert not order.may_start(ENGINE, {*NAMES, "helper"}, {"proxy"})
+
+
+def test_all_edges_have_to_be_settled():
+    assert not order.may_start(PAGE, NAMES, {"proxy"})
+    assert order.may_start(PAGE, NAMES, {"proxy", "engine"})
+
+
+def test_the_end_is_the_start_reversed():
+    states = dict.fromkeys(NAMES, S.READY)
+    assert [s.name for s in ALL if order.may_stop(s.name, ALL, states)] == ["page"]
+    states["page"] = S.STOPPING
+    assert not order.may_stop("engine", ALL, states)
+    states["page"] = S.STOPPED
+    assert order.may_stop("engine", ALL, states)
+    assert not order.may_stop("proxy", ALL, states)
+
+
+def test_a_circle_is_refused_and_spelled_out():
+    a = ServiceSpec("a", ("/bin/true",), {}, after=("b",))
+    b = ServiceSpec("b", ("/bin/true",), {}, after=("a",))
+    with pytest.raises(ValueError, match=r"wait for each other: (a -> b -> a|b -> a -> b)"):
+        order.check([a, b])
+
+
+def test_two_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="share a name"):
+        order.check([PROXY, PROXY])
+
+
+def test_the_default_shape_is_accepted():
+    order.check(ALL)

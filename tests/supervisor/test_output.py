@@ -1,0 +1,82 @@
+import asyncio
+import os
+
+from ollamon.supervisor.output import RING, Output, RotatingFile
+from ollamon.supervisor.spec import LogSpec
+
+
+def test_a_log_makes_room_for_itself_and_keeps_the_newest(tmp_path):
+    log = RotatingFile(tmp_path / "logs" / "a.log", 100, 2)
+    for number in range(50):
+        log.write(b"line %04d\n" % number)
+    log.close()
+    names = sorted(path.name for path in log.path.parent.iterdir())
+    assert names == ["a.log", "a.log.1", "a.log.2"]
+    texts = [(log.path.parent / name).read_text() for name in ("a.log.2", "a.log.1", "a.log")]
+    assert "".join(texts).splitlines() == [f"line {n:04d}" for n in range(20, 50)]
+    assert log.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_without_old_ones_begins_anew(tmp_path):
+    log = RotatingFile(tmp_path / "a.log", 100, 0)
+    for _ in range(11):
+        log.write(b"123456789\n")
+    log.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.log"]
+    assert log.path.stat().st_size == 10
+
+
+def test_a_log_goes_on_where_an_earlier_run_ended(tmp_path):
+    for _ in range(2):
+        log = RotatingFile(tmp_path / "a.log", 100, 1)
+        log.write(b"x\n")
+        log.close()
+    assert log.path.read_text() == "x\nx\n"
+
+
+def test_what_the_disk_does_not_take_is_counted(tmp_path):
+    (tmp_path / "file").touch()
+    log = RotatingFile(tmp_path / "file" / "a.log", 100, 1)
+    log.write(b"12345")
+    log.write(b"678")
+    assert log.dropped == 8
+
+
+def test_a_moved_file_is_left_at_the_next_opening(tmp_path):
+    log = RotatingFile(tmp_path / "a.log", 100, 1)
+    log.write(b"one\n")
+    log.path.rename(tmp_path / "moved")
+    log.close()
+    log.write(b"two\n")
+    log.close()
+    assert log.path.read_text() == "two\n"
+
+
+async def test_what_is_left_in_the_pipe_is_read_at_the_end(tmp_path):
+    output = Output(asyncio.get_running_loop(), "a", LogSpec(tmp_path, 10**7, 1), None)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    output.follow(read_end)
+    os.write(write_end, b"one\n\ntwo\nthr")
+    output.finish()
+    output.finish()
+    os.close(read_end)
+    os.close(write_end)
+    output.file.close()
+    assert output.tail(2) == ("two", "thr")
+    assert output.file.path.read_bytes() == b"one\n\ntwo\nthr"
+
+
+async def test_memory_stays_bounded(tmp_path):
+    output = Output(asyncio.get_running_loop(), "a", LogSpec(tmp_path, 10**7, 1), None)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    for _ in range(40):
+        output.follow(read_end)
+        os.write(write_end, b"x" * 60_000 + b"\n")
+        output.finish()
+    os.close(read_end)
+    os.close(write_end)
+    output.file.close()
+    assert len(output._ring) <= 2 * RING
+    assert len(output.tail(10)) == 2

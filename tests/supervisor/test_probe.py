@@ -1,0 +1,169 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ollamon.supervisor.probe import HttpWatch, NotifyWatch, Target, look
+from ollamon.supervisor.spec import HttpProbe, Rhythm
+from ollamon.supervisor.vitals import Verdict
+
+
+class Ear:
+    """Hears what a watch tells."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[object] = asyncio.Queue()
+        self.looks: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+
+    def became_ready(self) -> None:
+        self.heard.put_nowait("ready")
+
+    def judged(self, verdict: Verdict, detail: str) -> None:
+        self.heard.put_nowait(verdict)
+
+    def looked(self, is_ok: bool, detail: str) -> None:
+        self.looks.put_nowait((is_ok, detail))
+
+    def said(self, text: str) -> None:
+        self.heard.put_nowait(text)
+
+    async def next(self) -> object:
+        async with asyncio.timeout(20):
+            return await self.heard.get()
+
+    async def look(self) -> tuple[bool, str]:
+        async with asyncio.timeout(20):
+            return await self.looks.get()
+
+
+class Server:
+    """Answers every connection with the bytes it is given, or not at all."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | None = b"HTTP/1.1 200 OK\r\n\r\n"
+        self.asked: list[bytes] = []
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if self.answer is None:
+            await reader.read()
+        else:
+            writer.write(self.answer)
+        writer.close()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
+    scripted = Server()
+    async with await asyncio.start_server(scripted.serve, "127.0.0.1", 0) as server:
+        scripted.port = server.sockets[0].getsockname()[1]
+        yield scripted
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", (True, "200: /-/ready?x=1")),
+        (b"HTTP/1.1 204\r\n\r\n", (True, "204: /-/ready?x=1")),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", (False, "503: /-/ready?x=1")),
+        (b"HTTP/1.1 302 Found\r\n\r\n", (False, "302: /-/ready?x=1")),
+        (b"SSH-2.0-x\r\n", (False, "no HTTP answer: /-/ready?x=1")),
+        (b"", (False, "no HTTP answer: /-/ready?x=1")),
+        (
+            b"HTTP/1.1 ok\r\n",
+            (False, "invalid literal for int() with base 10: b'ok': /-/ready?x=1"),
+        ),
+        (
+            b"x" * 100_000,
+            (False, "Separator is not found, and chunk exceed the limit: /-/ready?x=1"),
+        ),
+    ],
+)
+async def test_an_answer_is_ready_only_when_it_is_2xx(answer, expected):
+    async with serving() as server:
+        server.answer = answer
+        target = Target.of(f"http://127.0.0.1:{server.port}/-/ready?x=1")
+        assert await look(target, 10.0) == expected
+        assert server.asked[0].startswith(b"GET /-/ready?x=1 HTTP/1.0\r\nHost: 127.0.0.1:")
+
+
+async def test_silence_is_no_answer():
+    async with serving() as server:
+        server.answer = None
+        target = Target.of(f"http://127.0.0.1:{server.port}/")
+        assert await look(target, 0.05) == (False, "no answer in 0.05 s: /")
+
+
+async def test_nobody_there_is_no_answer(free_port):
+    is_ok, detail = await look(Target.of(f"http://127.0.0.1:{free_port}/"), 10.0)
+    assert not is_ok
+    assert detail.endswith(": /")
+
+
+def test_a_name_is_resolved_once():
+    assert Target.of("http://localhost:1/").address in ("127.0.0.1", "::1")
+
+
+async def test_an_http_watch_tells_readiness_loss_and_death_apart():
+    async with serving() as server, asyncio.TaskGroup() as tasks:
+        server.answer = b"HTTP/1.1 503\r\n"
+        url = f"http://127.0.0.1:{server.port}/"
+        ear = Ear()
+        rhythm = Rhythm(0.001, 0.01, 5.0, 3, 2, 0.05, 5.0, 4)
+        watch = HttpWatch(tasks.create_task, HttpProbe(url, url), rhythm, ear)
+        assert [await ear.look() for _ in range(3)] == [(False, "503: /")] * 3
+        assert ear.heard.empty()
+        server.answer = b"HTTP/1.1 200\r\n"
+        assert await ear.next() == "ready"
+        server.answer = b"HTTP/1.1 503\r\n"
+        heard = [await ear.next(), await ear.next()]
+        assert heard == [Verdict.UNWELL, Verdict.DEAD]
+        watch.stop()
+
+
+@asynccontextmanager
+async def notifying(rhythm: Rhythm) -> AsyncIterator[tuple[int, Ear]]:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    ear = Ear()
+    watch = NotifyWatch(asyncio.get_running_loop(), read_end, rhythm, ear)
+    try:
+        yield write_end, ear
+    finally:
+        watch.stop()
+        os.close(read_end)
+        os.close(write_end)
+
+
+async def test_words_are_heard_however_they_are_cut():
+    async with notifying(Rhythm()) as (pipe, ear):
+        for piece in (b"STA", b"TUS=two wor", b"ds\nREADY", b"=1\nNONSENSE\nWATCHDOG=1\n"):
+            os.write(pipe, piece)
+            await asyncio.sleep(0)
+        assert await ear.next() == "two words"
+        assert await ear.next() == "ready"
+        assert [await ear.look() for _ in range(2)] == [(True, "ready"), (True, "watchdog")]
+
+
+async def test_silence_after_ready_is_unwell_then_death():
+    async with notifying(Rhythm(0.01, 0.02, 1.0, 3, 2, 0.1, 1.0, 3)) as (pipe, ear):
+        os.write(pipe, b"READY=1\n")
+        heard = [await ear.next() for _ in range(3)]
+        assert heard == ["ready", Verdict.UNWELL, Verdict.DEAD]
+
+
+async def test_a_sign_after_silence_is_well_again():
+    async with notifying(Rhythm(0.01, 0.02, 1.0, 3, 2, 600.0, 1.0, 3)) as (pipe, ear):
+        os.write(pipe, b"READY=1\n")
+        assert [await ear.next(), await ear.next()] == ["ready", Verdict.UNWELL]
+        os.write(pipe, b"WATCHDOG=1\n")
+        assert await ear.next() == Verdict.WELL
+
+
+async def test_silence_before_ready_is_for_the_start_timeout_to_judge():
+    async with notifying(Rhythm(0.001, 0.001, 1.0, 3, 2, 0.001, 1.0, 3)) as (_, ear):
+        await asyncio.sleep(0.05)
+        assert ear.heard.empty()
