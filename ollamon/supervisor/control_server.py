@@ -87,6 +87,9 @@ class ControlServer:
         except (OSError, ValueError):
             # Gone, or a line without end.
             pass
+        except asyncio.CancelledError:
+            # The loop ends. Python 3.11 would log a cancelled handler as an error.
+            pass
         finally:
             self._followers.pop(writer, None)
             self._waiting.pop(writer, None)

@@ -19,6 +19,7 @@ def new_stack() -> Iterator[Callable[..., Stack]]:
             # pytest's own folders are too deep for a socket's path.
             home = Path(at_end.enter_context(TemporaryDirectory(prefix="ollamon-")))
             stack = Stack(home, upstream, extra)
+            at_end.callback(stack.assert_no_traceback)
             at_end.callback(stack.assert_gone)
             at_end.callback(stack.kill_all)
             return stack

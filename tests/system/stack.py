@@ -193,6 +193,11 @@ class Stack:
         except AssertionError:
             raise AssertionError(f"still there: {self.left_over()}") from None
 
+    def assert_no_traceback(self) -> None:
+        """Nothing that ran has written one, on screen or into a log."""
+        guilty = [log for log in self.home.rglob("*.log") if "Traceback" in log.read_text()]
+        assert not guilty, guilty[0].read_text()
+
     def kill_all(self) -> None:
         """For the end of a test that failed half-way."""
         for process in list(self.processes()):
