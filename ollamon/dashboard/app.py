@@ -1,0 +1,160 @@
+"""The page's routes and its socket, for any server."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+from flask import Flask, Response, render_template, request
+from flask_socketio import SocketIO
+from werkzeug.exceptions import HTTPException
+
+from ollamon.access import PageAccess
+from ollamon.dashboard import view
+from ollamon.dashboard.feed import RANGES_S, Feed
+from ollamon.dashboard.guard import MAX_SOCKETS, Guard
+from ollamon.metrics.panels import PANELS
+
+MAX_MESSAGE = 16 * 1024
+FIRST_TICK_S = 4.0
+_DEFAULT_RANGE = "15m"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class CompactJson:
+    """JSON for Socket.IO; a tick has no NaN, and one that had must not leave."""
+
+    @staticmethod
+    def dumps(value: object, **_: object) -> str:
+        """Write without blanks."""
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+    @staticmethod
+    def loads(text: str | bytes, **_: object) -> object:
+        """Read what a client sent."""
+        return json.loads(text)
+
+
+_SOCKET: Mapping[str, Any] = {
+    "transports": ["websocket"],
+    "max_http_buffer_size": MAX_MESSAGE,
+    "manage_session": False,
+    "json": CompactJson,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the page is told.
+
+    Attributes:
+        access: Who may come in.
+        run_id: What all processes of one `up` share.
+        is_demo: The values are made up, and the page says so.
+    """
+
+    access: PageAccess
+    run_id: str = ""
+    version: str = ""
+    is_demo: bool = False
+    max_sockets: int = MAX_SOCKETS
+
+
+def create_app(
+    settings: Settings, feed: Feed, *, async_mode: Literal["gevent", "threading"]
+) -> tuple[Flask, SocketIO]:
+    """Return the application and its socket. Sockets carry ticks out and take nothing in."""
+    app = Flask(__name__)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_MESSAGE, TEMPLATES_AUTO_RELOAD=False)
+    # The mode is named, or whatever happens to be installed is taken.
+    socketio = SocketIO(app, async_mode=async_mode, **_SOCKET)
+    _add_page(app, settings)
+    _add_api(app, feed)
+    app.after_request(_with_headers)
+    app.register_error_handler(HTTPException, _explain)
+    # Last, and so the outermost: Socket.IO has wrapped wsgi_app before.
+    app.wsgi_app = Guard(  # type: ignore[method-assign]
+        app.wsgi_app, settings.access, settings.run_id, settings.max_sockets
+    )
+    return app, socketio
+
+
+def _add_page(app: Flask, settings: Settings) -> None:
+    @app.get("/")
+    def index() -> str:
+        return render_template(
+            "index.html",
+            demo=settings.is_demo,
+            version=settings.version,
+            run_id=settings.run_id,
+        )
+
+
+def _add_api(app: Flask, feed: Feed) -> None:
+    panels = json.dumps([view.describe(panel) for panel in PANELS]).encode()
+
+    @app.get("/api/metrics")
+    def metrics() -> Response:
+        tick = feed.tick(timeout_s=FIRST_TICK_S)
+        return _json(tick) if tick else _error(503, "the first values are not here yet")
+
+    @app.get("/api/panels")
+    def declared() -> Response:
+        return _json(panels)
+
+    @app.get("/api/history")
+    def history() -> Response:
+        name = request.args.get("range", _DEFAULT_RANGE)
+        if name not in RANGES_S:
+            return _error(400, f"range: expected one of {', '.join(RANGES_S)}")
+        return _packed(feed.history(name))
+
+    @app.get("/healthz")
+    def healthy() -> Response:
+        return _json(b'{"ok":true}')
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        if feed.tick():
+            return _json(b'{"ready":true}')
+        return _json(b'{"ready":false}', HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type="application/json")
+
+
+def _error(status: int, message: str) -> Response:
+    return _json(json.dumps({"error": message}).encode(), status)
+
+
+def _packed(body: bytes) -> Response:
+    """Gzipped already; unpacked for the few that cannot read it."""
+    response = _json(body)
+    response.headers["Vary"] = "Accept-Encoding"
+    if request.accept_encodings["gzip"]:
+        response.headers["Content-Encoding"] = "gzip"
+    else:
+        response.set_data(gzip.decompress(body))
+    return response
+
+
+def _explain(error: HTTPException) -> Response:
+    return _error(error.code or 500, f"{request.path}: {error.name.lower()}")
+
+
+def _with_headers(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    # Files carry an ETag: a browser asks each time and is told 304, so an upgrade is seen at once.
+    is_static = request.endpoint == "static"
+    response.headers["Cache-Control"] = "no-cache" if is_static else "no-store"
+    return response

@@ -1,0 +1,168 @@
+"""The dashboard's process: a listening socket, gevent's server, and a clean end.
+
+`python -m ollamon.dashboard` has patched the standard library before it imports this, so that
+blocking code of others yields to gevent's loop.
+"""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+
+import gevent
+import gevent.event
+from flask_socketio import SocketIO
+from gevent import monkey
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+from pydantic import ValidationError
+
+import ollamon
+from ollamon import handover
+from ollamon.access import PageAccess
+from ollamon.config.model import Config, HelperMode
+from ollamon.dashboard.app import Settings, create_app
+from ollamon.dashboard.feed import Feed, Plan, Sources
+from ollamon.dashboard.sources.embedded import Embedded
+from ollamon.dashboard.sources.helper import Helper
+from ollamon.dashboard.sources.prometheus import Prometheus
+from ollamon.errors import HandoverError
+
+MAX_CONNECTIONS = 512
+ALIVE_EVERY_S = 5.0
+GOODBYE_S = 1.0
+# An answer takes milliseconds; connections that are kept open for later would take all of it.
+STOP_S = 0.25
+LIFELINE_GRACE_S = 3.0
+EXIT_IN_USE = 98
+_EXIT = {errno.EADDRINUSE: EXIT_IN_USE}
+
+
+def main() -> int:
+    """Run as a child of the supervisor; return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        told = handover.receive()
+        config = read_section(told.section)
+    except HandoverError as error:
+        return _fail(str(error), HandoverError.exit_code)
+    try:
+        listener = listening_socket(config, told.sockets)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        where = config.dashboard.listen
+        return _fail(f"cannot listen on {where}: {reason}", _EXIT.get(error.errno or 0, 1))
+    return serve(config, told.run_id, listener, handover.Notifier.from_environment())
+
+
+def read_section(section: Mapping[str, object]) -> Config:
+    """Validate what was handed over. Raises HandoverError."""
+    try:
+        return Config.model_validate(dict(section))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        raise HandoverError(f"cannot use the handover: {path}: {first['msg']}") from None
+
+
+def listening_socket(config: Config, sockets: Mapping[str, int]) -> socket.socket:
+    """The supervisor's socket, or one of our own. Raises OSError: the address is in use."""
+    if "listen" in sockets:
+        return socket.socket(fileno=sockets["listen"])
+    host, port = config.dashboard.listen
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def build_feed(config: Config, notifier: handover.Notifier) -> Feed:
+    """Wire the sources that the configuration names."""
+    engine = config.prometheus.engine_url
+    has_helper = config.helper.mode is not HelperMode.OFF
+    sources = Sources(
+        Embedded(config.proxy.metrics_listen.url),
+        Prometheus(engine) if engine else None,
+        Helper(config.helper.listen.url) if has_helper else None,
+    )
+    plan = Plan(
+        config.dashboard.interval,
+        str(config.proxy.listen),
+        config.upstream_url,
+        config.demo.enabled,
+    )
+    return Feed(sources, plan, on_status=lambda status: notifier.status(status.text))
+
+
+def serve(config: Config, run_id: str, listener: socket.socket, notifier: handover.Notifier) -> int:
+    """Serve until SIGTERM or the end of the lifeline; 1 when the feed fails."""
+    leaving = gevent.event.Event()
+    gevent.signal_handler(signal.SIGTERM, leaving.set)
+    watch_lifeline(leaving.set)
+    feed = build_feed(config, notifier)
+    port = listener.getsockname()[1]
+    settings = Settings(
+        PageAccess.of(port, config.dashboard.allowed_hosts),
+        run_id,
+        ollamon.__version__,
+        config.demo.enabled,
+    )
+    app, socketio = create_app(settings, feed, async_mode="gevent")
+    server = WSGIServer(listener, app, log=None, spawn=Pool(MAX_CONNECTIONS))
+    server.start()
+    turning = gevent.spawn(feed.run, socketio.emit)
+    turning.link(lambda _: leaving.set())
+    beating = gevent.spawn(_beat, notifier)
+    notifier.ready()
+    leaving.wait()
+    has_failed = turning.ready() and not turning.successful()
+    beating.kill()
+    feed.stop()
+    say_goodbye(socketio)
+    server.stop(timeout=STOP_S)
+    return int(has_failed)
+
+
+def say_goodbye(socketio: SocketIO) -> None:
+    """Tell the pages and close their sockets, all at once and for a second at most.
+
+    A client that does not take its queue would hold `disconnect` for ever.
+    """
+    socketio.emit("bye", {})
+    gevent.sleep(0.05)
+    eio = socketio.server.eio  # type: ignore[attr-defined]
+    leaving = [gevent.spawn(eio.disconnect, sid) for sid in list(eio.sockets)]
+    gevent.joinall(leaving, timeout=GOODBYE_S)
+
+
+def watch_lifeline(on_end: Callable[[], object], fd: int = 0) -> None:
+    """As handover.watch_lifeline, in a thread that is none of gevent's.
+
+    A patched thread is a greenlet, and its blocking read would stop the loop. A real one also ends
+    a process whose loop is stuck.
+    """
+    hub = gevent.get_hub()
+    ended = hub.loop.async_()
+    ended.start(on_end)
+    sleep = monkey.get_original("time", "sleep")
+
+    def watch() -> None:
+        handover.wait_for_end(fd)
+        ended.send()
+        sleep(LIFELINE_GRACE_S)
+        os._exit(1)
+
+    monkey.get_original("_thread", "start_new_thread")(watch, ())
+
+
+def _beat(notifier: handover.Notifier) -> None:
+    while True:
+        notifier.alive()
+        gevent.sleep(ALIVE_EVERY_S)
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code

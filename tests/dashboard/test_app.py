@@ -1,0 +1,168 @@
+import gzip
+import json
+
+import pytest
+from flask import Flask
+from flask_socketio import SocketIO
+from jinja2 import DictLoader
+
+from ollamon.access import PageAccess
+from ollamon.dashboard import app as module
+from ollamon.dashboard.app import Settings, create_app
+from ollamon.dashboard.feed import Feed, Sources
+from tests.dashboard.test_feed import PLAN, FakeOwn
+
+HOST = "localhost:3001"
+TEMPLATE = "<body data-demo={{ demo }} data-run={{ run_id }}>{{ version }}</body>"
+
+
+@pytest.fixture
+def feed() -> Feed:
+    return Feed(Sources(FakeOwn(1.0)), PLAN, clock=lambda: 1000.0)
+
+
+@pytest.fixture
+def made(feed) -> tuple[Flask, SocketIO]:
+    settings = Settings(PageAccess.of(3001), "cafe0001", "1.2.3", is_demo=True)
+    app, socketio = create_app(settings, feed, async_mode="threading")
+    app.jinja_loader = DictLoader({"index.html": TEMPLATE})
+    return app, socketio
+
+
+@pytest.fixture
+def get(made):
+    client = made[0].test_client()
+
+    def ask(path: str, **headers: str):
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return client.get(path, headers={"Host": HOST} | names)
+
+    return ask
+
+
+def test_the_page_knows_demo_version_and_run(get):
+    answer = get("/")
+    assert answer.text == "<body data-demo=True data-run=cafe0001>1.2.3</body>"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_every_answer_carries_the_same_protection(get):
+    for path in ("/", "/api/panels", "/nothing"):
+        headers = get(path).headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'; img-src 'self'")
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["X-Ollamon-Run"] == "cafe0001"
+        assert "Access-Control-Allow-Origin" not in headers
+        assert "Set-Cookie" not in headers
+
+
+def test_the_last_tick(get, feed):
+    tick = feed.turn()
+    answer = get("/api/metrics")
+    assert answer.json == tick
+    assert answer.content_type == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_no_tick_yet(get, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_TICK_S", 0)
+    answer = get("/api/metrics")
+    assert (answer.status_code, answer.json) == (
+        503,
+        {"error": "the first values are not here yet"},
+    )
+
+
+def test_the_panels(get):
+    panels = get("/api/panels").json
+    gpu = next(panel for panel in panels if panel["id"] == "gpu")
+    assert gpu["promql"] == "ollama_proxy_gpu_active_residency_percent"
+    keys = {"id", "title", "unit", "section", "kind", "total", "help", "promql", "tile"}
+    assert all(panel.keys() == keys | {"thresholds"} for panel in panels)
+
+
+@pytest.mark.parametrize("query", ["", "?range=5m", "?range=1h"])
+def test_a_history_is_packed_for_who_can_read_it(get, feed, query):
+    feed.turn()
+    packed = get(f"/api/history{query}", Accept_Encoding="br, gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    plain = get(f"/api/history{query}")
+    assert "Content-Encoding" not in plain.headers
+    assert json.loads(gzip.decompress(packed.data)) == plain.json
+    assert plain.json["panels"]["ttft"]["series"] == {"qwen3:8b": [1]}
+
+
+@pytest.mark.parametrize("query", ["range=2h", "range=", "range=../x", "range=5m%00"])
+def test_a_bad_range_is_explained(get, query):
+    answer = get(f"/api/history?{query}")
+    assert answer.status_code == 400
+    assert answer.json == {"error": "range: expected one of 5m, 15m, 1h"}
+
+
+def test_health(get, feed):
+    assert get("/healthz").status_code == 200
+    assert get("/readyz").status_code == 503
+    feed.turn()
+    assert get("/readyz").status_code == 200
+
+
+def test_what_is_not_there_or_not_allowed_is_json(get, made):
+    assert (get("/api/nothing").status_code, get("/api/nothing").json) == (
+        404,
+        {"error": "/api/nothing: not found"},
+    )
+    answer = made[0].test_client().post("/api/metrics", headers={"Host": HOST})
+    assert answer.status_code == 405
+
+
+def test_files_are_asked_for_again_each_time(made, tmp_path):
+    app = made[0]
+    app.static_folder = str(tmp_path)
+    (tmp_path / "main.js").write_text("export {};")
+    client = app.test_client()
+    with client.get("/static/main.js", headers={"Host": HOST}) as answer:
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.content_type.startswith("text/javascript")
+        again = {"Host": HOST, "If-None-Match": answer.headers["ETag"]}
+    with client.get("/static/main.js", headers=again) as answer:
+        assert answer.status_code == 304
+    assert client.get("/static/../app.py", headers={"Host": HOST}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {"Host": "evil.example:3001"}),
+        ("/api/metrics", {"Origin": "http://evil.example"}),
+        ("/api/metrics", {"Sec_Fetch_Site": "cross-site"}),
+        ("/socket.io/?EIO=4&transport=websocket", {"Host": "evil.example:3001"}),
+        ("/socket.io/?EIO=4&transport=polling", {"Origin": "http://evil.example"}),
+    ],
+)
+def test_strangers_stay_outside(get, path, headers):
+    assert get(path, **headers).status_code == 403
+
+
+def test_polling_is_refused(get):
+    assert get("/socket.io/?EIO=4&transport=polling").status_code == 400
+
+
+def test_a_tick_reaches_every_page_and_what_pages_send_is_ignored(made, feed):
+    app, socketio = made
+    pages = [socketio.test_client(app) for _ in range(2)]
+    pages[0].emit("tick", {"t": 0})
+    socketio.emit("tick", tick := feed.turn())
+    for page in pages:
+        (event,) = page.get_received()
+        assert (event["name"], event["args"]) == ("tick", [tick])
+
+
+def test_json_for_the_socket_is_compact_and_knows_no_nan():
+    assert module.CompactJson.dumps({"a": [1, None]}) == '{"a":[1,null]}'
+    assert module.CompactJson.loads(b'["x"]') == ["x"]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        module.CompactJson.dumps(float("nan"))
