@@ -14,7 +14,7 @@ from ollamon.proxy.labels import ANSWERED, ModelNames
         ("sha256@abc+x", "sha256@abc+x"),
         ("x" * 128, "x" * 128),
         ("x" * 129, ""),
-        ("/home/someone/models/tiny.gguf", "tiny.gguf"),
+        ("/srv/models/tiny.gguf", "tiny.gguf"),
         ("", ""),
         (":latest", ""),
         ("a b", ""),

@@ -1,0 +1,242 @@
+"""The proxy's process: handover, sockets, loop; relay, admin server, poller, hardware; drain."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from prometheus_client import CollectorRegistry
+
+from ollamon import handover
+from ollamon.access import PageAccess, ProxyAccess
+from ollamon.config.model import Address, Config
+from ollamon.errors import HandoverError
+from ollamon.handover import Handover, Notifier
+from ollamon.metrics.instruments import Instruments
+from ollamon.proxy import admin, hardware
+from ollamon.proxy.admin import AdminView
+from ollamon.proxy.own import show_own_process
+from ollamon.proxy.poller import poll_ollama
+from ollamon.proxy.pool import UpstreamAddress
+from ollamon.proxy.recorder import Recorder
+from ollamon.proxy.relay import Limits, Relay, RelaySettings, relaying
+from ollamon.proxy.upstream_state import UpstreamBox
+
+ADDRESS_IN_USE = 98
+_ALIVE_EVERY_S = 5.0
+_RETRY_S = 5.0
+# Without a supervisor nobody waits for a drain; handover leaves hard a second later.
+_ORPHAN_DRAIN_S = 2.0
+_WANTED_FILES = 65536
+# For the poller, the admin server, the helper, libraries and clients that get a 503.
+_SPARE_FILES = 256
+_LIMITS = Limits()
+# proxy.md, section 8: a stream allocates little that is cyclic.
+_GC_THRESHOLDS = (50_000, 50, 50)
+_log = logging.getLogger("ollamon.proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Where clients and scrapers connect; bound."""
+
+    listen: socket.socket
+    metrics_listen: socket.socket
+
+
+class Stop:
+    """What tells the proxy to leave: SIGTERM drains, a second one cuts, so does a lost parent."""
+
+    def __init__(self, drain_s: float) -> None:
+        self.requested = asyncio.Event()
+        self.drain_s = drain_s
+        self._hurry: Callable[[], None] | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop, hurry: Callable[[], None]) -> None:
+        """Listen to the signal and the lifeline."""
+        self._hurry = hurry
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+
+        def orphaned() -> None:
+            # The loop is closed when a SIGTERM came first.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._orphaned)
+
+        handover.watch_lifeline(orphaned)
+
+    def _terminate(self) -> None:
+        if self.requested.is_set() and self._hurry is not None:
+            self._hurry()
+        self.requested.set()
+
+    def _orphaned(self) -> None:
+        self.drain_s = min(self.drain_s, _ORPHAN_DRAIN_S)
+        self._terminate()
+
+
+def main() -> int:
+    """Run until SIGTERM or the end of the lifeline; return the exit code.
+
+    0: stopped. 1: cannot listen. 78: the section cannot be used. 98: an address is in use.
+    """
+    # The supervisor decides what Ctrl-C means; the terminal sends it to all of us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    notifier = Notifier.from_environment()
+    try:
+        received = handover.receive()
+        config = Config.model_validate(dict(received.section))
+    except (HandoverError, ValueError) as error:
+        _log.error("%s", " ".join(str(error).split()))
+        return HandoverError.exit_code
+    try:
+        sockets = Sockets(
+            _bound(received, "listen", config.proxy.listen),
+            _bound(received, "metrics_listen", config.proxy.metrics_listen),
+        )
+    except OSError as error:
+        _log.error("%s", error)
+        return ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else 1
+    _run_in_loop(_run(config, received.run_id, sockets, notifier))
+    return 0
+
+
+def _run_in_loop(proxy: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(proxy)
+    else:
+        uvloop.run(proxy)
+
+
+def _bound(received: Handover, name: str, address: Address) -> socket.socket:
+    if name in received.sockets:
+        return socket.socket(fileno=received.sockets[name])
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        message = f"cannot listen on {address} (proxy.{name}): {error.strerror}"
+        raise OSError(error.errno, message) from None
+
+
+async def _run(config: Config, run_id: str, sockets: Sockets, notifier: Notifier) -> None:
+    registry = CollectorRegistry()
+    instruments = Instruments(registry)
+    show_own_process(instruments.board)
+    recorder = Recorder(instruments, max_models=config.metrics.max_models)
+    upstream = UpstreamBox()
+    stop = Stop(config.proxy.drain_timeout)
+    async with relaying(_settings(config), recorder, sockets.listen) as relay:
+        stop.watch(asyncio.get_running_loop(), relay.hurry)
+        port = sockets.metrics_listen.getsockname()[1]
+        view = AdminView(
+            registry=registry,
+            recorder=recorder,
+            run_id=run_id,
+            access=PageAccess.of(port, config.proxy.allowed_hosts),
+            is_draining=lambda: relay.is_draining,
+            upstream=lambda: upstream.state,
+        )
+        runner = await admin.start(sockets.metrics_listen, view)
+        try:
+            async with _measuring(config, instruments, recorder, upstream):
+                await _serve(relay, stop, notifier)
+        finally:
+            await runner.cleanup()
+
+
+async def _serve(relay: Relay, stop: Stop, notifier: Notifier) -> None:
+    """Say that we are ready, then that we are alive, until told to stop; then drain."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    async with asyncio.TaskGroup() as tasks:
+        pulse = tasks.create_task(_tell(relay, notifier))
+        notifier.ready()
+        await stop.requested.wait()
+        await relay.drain(stop.drain_s)
+        pulse.cancel()
+
+
+async def _tell(relay: Relay, notifier: Notifier) -> None:
+    while True:
+        notifier.alive()
+        state = "draining, " if relay.is_draining else ""
+        notifier.status(f"{state}{relay.connections} clients, {relay.in_flight} requests in flight")
+        await asyncio.sleep(_ALIVE_EVERY_S)
+
+
+@contextlib.asynccontextmanager
+async def _measuring(
+    config: Config, instruments: Instruments, recorder: Recorder, upstream: UpstreamBox
+) -> AsyncIterator[None]:
+    """Poll and read the hardware; whatever fails there begins again and ends no stream."""
+    host = config.proxy.upstream_host or None
+    jobs: tuple[Callable[[], Awaitable[object]], ...] = (
+        lambda: poll_ollama(
+            config.upstream_url, instruments.board, recorder, upstream, host_header=host
+        ),
+        lambda: hardware.run(config, instruments.board),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(_keep_running(job, recorder)) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def _keep_running(job: Callable[[], Awaitable[object]], recorder: Recorder) -> None:
+    while True:
+        try:
+            await job()
+        except Exception as error:  # noqa: BLE001 - fail open
+            _log.exception("a part that measures failed; it begins again")
+            recorder.failed(error)
+        await asyncio.sleep(_RETRY_S)
+
+
+def _settings(config: Config) -> RelaySettings:
+    connections = min(_LIMITS.connections, (_raise_file_limit() - _SPARE_FILES) // 2)
+    return RelaySettings(
+        upstream=UpstreamAddress.of(config.upstream_url, config.proxy.upstream_host),
+        access=ProxyAccess(
+            hostname=socket.gethostname(),
+            own_addresses=_own_addresses(),
+            allowed_hosts=frozenset(name.lower() for name in config.proxy.allowed_hosts),
+        ),
+        preserve_host=config.proxy.preserve_host,
+        limits=Limits(max(1, connections), max(1, min(_LIMITS.in_flight, connections))),
+    )
+
+
+def _own_addresses() -> frozenset[str]:
+    addresses = (item.address for items in psutil.net_if_addrs().values() for item in items)
+    return frozenset(address.partition("%")[0].lower() for address in addresses)
+
+
+def _raise_file_limit() -> int:
+    """Raise the limit of open files as far as it goes; return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # macOS refuses more than kern.maxfilesperproc, whatever the hard limit says.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Where the body of a message ends, without I/O. llhttp (httptools) reads chunks and nothing else.
+
+A body takes reads as they come. `feed` returns the bytes to pass on under the same framing; after
+it `payload` holds those of the body itself, `is_done` says whether it ended, and `rest` what came
+after its end. A read that breaks the framing raises and is not passed on.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import httptools
+
+from ollamon.proxy.http1 import RequestHead, ResponseHead
+
+# llhttp limits neither chunk extensions nor leading zeros nor trailers.
+MAX_BARREN = 16 * 1024
+_CR = 13
+LAST_CHUNK = b"0\r\n\r\n"
+# llhttp never reads our heads: a minimal one makes it expect chunks.
+_SYNTHETIC_HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class BadBody(Exception):  # noqa: N818 - the counterpart of BadHead
+    """Bytes that break the framing of a body."""
+
+
+class Body(Protocol):
+    """The body of one message; see the module."""
+
+    payload: bytes
+    rest: bytes
+    is_done: bool
+
+    def feed(self, data: bytes) -> bytes:
+        """Take one read."""
+
+
+class NoBody:
+    """A message that ends with its head."""
+
+    __slots__ = ("is_done", "payload", "rest")
+
+    def __init__(self) -> None:
+        self.payload = b""
+        self.rest = b""
+        self.is_done = True
+
+    def feed(self, data: bytes) -> bytes:
+        """Everything comes after the end."""
+        self.rest = data
+        return b""
+
+
+class LengthBody:
+    """A body of `length` bytes."""
+
+    __slots__ = ("_left", "is_done", "payload", "rest")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.payload = b""
+        self.rest = b""
+        self.is_done = length == 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take one read."""
+        left = self._left
+        if len(data) > left:
+            data, self.rest = data[:left], data[left:]
+        self._left = left = left - len(data)
+        if not left:
+            self.is_done = True
+        self.payload = data
+        return data
+
+
+class UntilCloseBody:
+    """The body of an answer that lasts until the connection ends."""
+
+    __slots__ = ("is_done", "payload", "rest")
+
+    def __init__(self) -> None:
+        self.payload = b""
+        self.rest = b""
+        self.is_done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take one read."""
+        self.payload = data
+        return data
+
+
+class ChunkedBody:
+    """A body in chunks. Chunks pass verbatim, trailers do not pass.
+
+    A read that ends between a chunk's size line and its first byte waits for the next one, because
+    only that tells whether it was the last chunk, and a trailer, which must not pass, had begun.
+    """
+
+    __slots__ = (
+        *("_barren", "_feed", "_held", "_is_open", "_pieces", "_tail", "_trailers"),
+        *("is_done", "payload", "rest"),
+    )
+
+    def __init__(self) -> None:
+        self.payload = b""
+        self.rest = b""
+        self.is_done = False
+        self._barren = 0
+        self._held = b""
+        self._is_open = False
+        self._tail = b""
+        # llhttp calls straight into the list, without a Python frame: bytes of the body, and an
+        # empty piece for each size line.
+        self._pieces: list[bytes] = []
+        callbacks = _Callbacks(self, self._pieces)
+        self._feed: Callable[[bytes], None] = httptools.HttpRequestParser(callbacks).feed_data
+        # The field of the synthetic head is no trailer.
+        self._trailers = -1
+        self._feed(_SYNTHETIC_HEAD)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take one read.
+
+        Raises:
+            BadBody: It is no sequence of chunks.
+        """
+        pieces = self._pieces
+        pieces.clear()
+        try:
+            if data.find(b"\r\n\r\n") < 0 and data[0] > _CR:
+                self._feed(data)
+            else:
+                data = self._feed_to_end(data)
+        except httptools.HttpParserError as error:
+            raise BadBody(str(error)) from None
+        if len(pieces) == 2 and pieces[1] and not (pieces[0] or self._held or len(data) < 3):
+            # The usual read: one whole chunk.
+            self.payload = pieces[1]
+            self._tail = data[-3:]
+            self._is_open = False
+            self._barren = 0
+            return data
+        return self._settle(data)
+
+    def _settle(self, data: bytes) -> bytes:
+        pieces = self._pieces
+        self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
+        self.payload = b"".join(pieces)
+        if pieces:
+            self._is_open = not pieces[-1]
+        if self.payload:
+            self._barren = 0
+        else:
+            self._count_barren(len(data))
+        return self._sift(data) if self._is_open or self._held else data
+
+    def _feed_to_end(self, data: bytes) -> bytes:
+        """Feed a read that may hold the end, which is an empty line; return it up to there.
+
+        llhttp does not say where the end was, so it gets no byte of what follows an empty line
+        before it was asked.
+        """
+        start, shift = 0, len(self._tail)
+        joined = self._tail + data
+        while True:
+            line = joined.find(b"\r\n\r\n", start)
+            end = len(joined) if line < 0 else line + 4
+            self._feed(joined[max(start, shift) : end])
+            if self.is_done:
+                self.rest = joined[end:]
+                return joined[shift:end]
+            if end == len(joined):
+                return data
+            start = end
+
+    def _count_barren(self, size: int) -> None:
+        self._barren += size
+        if self._barren > MAX_BARREN:
+            raise BadBody("more than 16 KiB of chunk framing without a byte of the body")
+
+    def _sift(self, data: bytes) -> bytes:
+        """Hold a read back while it may end in trailers; let it go when that is known."""
+        block, self._held = self._held + data, b""
+        if self.is_done:
+            return self._without_trailers(block)
+        if self._is_open:
+            self._held = block
+            return b""
+        return block
+
+    def _without_trailers(self, block: bytes) -> bytes:
+        if not self._trailers:
+            return block
+        end = len(block) - 2
+        for _ in range(self._trailers):
+            end = block.rfind(b"\r\n", 0, end - 2) + 2
+        return block[:end] + b"\r\n"
+
+    def trailer_seen(self) -> None:
+        """A trailer line was read."""
+        self._trailers += 1
+
+    def ended(self) -> None:
+        """The empty line after the last chunk was read."""
+        self.is_done = True
+
+
+class _Callbacks:
+    """What llhttp calls."""
+
+    def __init__(self, body: ChunkedBody, pieces: list[bytes]) -> None:
+        self.on_body = pieces.append
+        self.on_chunk_header = partial(pieces.append, b"")
+        self._body = body
+
+    def on_header(self, _name: bytes, _value: bytes) -> None:
+        self._body.trailer_seen()
+
+    def on_message_complete(self) -> None:
+        self._body.ended()
+
+
+def chunk_of(payload: bytes) -> bytes:
+    """Return bytes of a body as one chunk; none for no bytes, which would be the last one."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload) if payload else b""
+
+
+def body_of_request(head: RequestHead) -> Body:
+    """Return how the body after a request head is framed."""
+    if head.is_chunked:
+        return ChunkedBody()
+    return LengthBody(head.length) if head.length else NoBody()
+
+
+def body_of_answer(head: ResponseHead, method: bytes) -> Body:
+    """Return how the body after a final answer's head is framed. RFC 9112, section 6.3."""
+    if method == b"HEAD" or head.status in (204, 304):
+        return NoBody()
+    if head.is_chunked:
+        return ChunkedBody()
+    if head.length is None:
+        return UntilCloseBody()
+    return LengthBody(head.length) if head.length else NoBody()
+
+
+def is_reusable(head: ResponseHead, body: Body) -> bool:
+    """Say whether upstream's connection may carry another request once this answer ended."""
+    return head.minor == 1 and b"close" not in head.options and not isinstance(body, UntilCloseBody)

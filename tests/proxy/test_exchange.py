@@ -1,0 +1,64 @@
+import pytest
+
+from ollamon.proxy.exchange import Exchange, refuse
+from ollamon.proxy.routes import route_of
+from ollamon.proxy.tap import AnswerHead, Ending, Rejection
+from tests.fakes.meter import RecordingMeter
+
+HEAD = AnswerHead(200, "application/json", False)
+
+
+def run(meter: RecordingMeter) -> Exchange:
+    exchange = Exchange(meter, "POST", route_of("/api/chat"), 1.0)
+    exchange.request_read(b"{")
+    exchange.request_complete(2.0)
+    exchange.answer_began(lambda: HEAD, 200, 3.0)
+    exchange.answer_read(b"}", 4.0)
+    exchange.ended(Ending.COMPLETE, 5.0)
+    return exchange
+
+
+CALLS = ["request_read", "request_complete", "answer_began", "answer_read", "ended"]
+
+
+def test_a_tap_sees_its_exchange_from_begin_to_end():
+    meter = RecordingMeter()
+    exchange = run(meter)
+    assert meter.taps[0].calls == CALLS
+    assert (meter.taps[0].ending, meter.taps[0].status) == (Ending.COMPLETE, 200)
+    assert exchange.is_over
+    assert meter.errors == []
+
+
+@pytest.mark.parametrize("failing", CALLS)
+def test_a_tap_that_raises_sees_nothing_more_but_its_end(failing):
+    meter = RecordingMeter(frozenset({failing}))
+    run(meter)
+    seen = CALLS[: CALLS.index(failing) + 1]
+    assert meter.taps[0].calls == (seen if failing == "ended" else [*seen, "ended"])
+    assert [error.where for error in meter.errors] == [failing]
+
+
+def test_a_meter_that_raises_everywhere_harms_nobody():
+    meter = RecordingMeter(frozenset({"began", "failed", "refused"}))
+    run(meter)
+    refuse(meter, Rejection.HOST)
+    assert [error.where for error in meter.errors] == ["began", "refused"]
+
+
+def test_a_head_that_cannot_be_summed_up_is_a_failure_of_measuring():
+    meter = RecordingMeter()
+    exchange = Exchange(meter, "GET", route_of("/"), 1.0)
+    exchange.answer_began(lambda: 1 / 0, 200, 2.0)
+    exchange.ended(Ending.COMPLETE, 3.0)
+    assert isinstance(meter.errors[0], ZeroDivisionError)
+    assert (meter.taps[0].head, meter.taps[0].status) == (None, 200)
+
+
+def test_an_exchange_ends_once():
+    meter = RecordingMeter()
+    exchange = Exchange(meter, "GET", route_of("/"), 1.0)
+    exchange.ended(Ending.UPSTREAM_REFUSED, 2.0, 502)
+    exchange.ended(Ending.CLIENT_GONE, 3.0)
+    assert (meter.taps[0].ending, meter.taps[0].status) == (Ending.UPSTREAM_REFUSED, 502)
+    assert meter.taps[0].calls == ["ended"]
