@@ -1,17 +1,17 @@
-"""What a single key cannot know: clashes and loops between sections. Without I/O.
+"""What a single key cannot know: clashes and loops between sections, without I/O.
 
 The raw values are checked, not the model, so that these problems are reported together with others.
 """
 
 from ollamon.config.layers import Layers, field_at, is_own_proxy
 from ollamon.config.model import LISTENING
-from ollamon.config.values import Address, parse_listen, parse_url
+from ollamon.config.values import Address, parse_duration, parse_listen, parse_url
 from ollamon.errors import Problem
 
 
 def problems_of(layers: Layers) -> list[Problem]:
     """Every problem between sections."""
-    return [*_clashes(layers), *_loop(layers), *_engine(layers), *_hosts(layers)]
+    return [*_clashes(layers), *_loop(layers), *_engine(layers), *_hosts(layers), *_helper(layers)]
 
 
 def _raw(layers: Layers, path: str) -> object:
@@ -69,3 +69,25 @@ def _hosts(layers: Layers) -> list[Problem]:
         return []
     message = 'proxy.allowed_hosts: "*" needs proxy.preserve_host = true, or nobody checks Host'
     return [Problem(message, layers.value_position("proxy.allowed_hosts"))]
+
+
+def _helper(layers: Layers) -> list[Problem]:
+    """What may run as root has limits of its own (ollamon/helper/settings.py)."""
+    if _raw(layers, "helper.mode") != "on":
+        return []
+    problems = []
+    try:
+        if not 1 <= parse_duration(_raw(layers, "helper.interval")) <= 60:
+            problems.append(_of(layers, "helper.interval", 'expected "1s" to "60s"'))
+        address = parse_listen(_raw(layers, "helper.listen"))
+        if address.host != "127.0.0.1" or address.port < 1024:
+            text = "expected 127.0.0.1 and a port of 1024 to 65535"
+            problems.append(_of(layers, "helper.listen", text))
+    except ValueError:
+        # Said by the model.
+        pass
+    return problems
+
+
+def _of(layers: Layers, path: str, text: str) -> Problem:
+    return Problem(f"{path}: {text}", layers.value_position(path))

@@ -1,4 +1,4 @@
-"""The layers of a configuration, merged, each value with its origin. Without I/O."""
+"""The layers of a configuration, merged, each value with its origin, without I/O."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,12 +7,10 @@ from pydantic.fields import FieldInfo
 
 from ollamon.config import ollama_host
 from ollamon.config.model import Config, Section
+from ollamon.config.naming import NOT_KEYS, PREFIX
 from ollamon.config.positions import Position, scan
 from ollamon.config.values import parse_listen
 from ollamon.errors import Problem
-
-PREFIX = "OLLAMON_"
-_NOT_KEYS = {"OLLAMON_CONFIG", "OLLAMON_RUN_ID", "OLLAMON_NOTIFY_FD"}
 
 
 class Layers:
@@ -36,7 +34,7 @@ class Layers:
     def add_environment(self, variables: Mapping[str, str]) -> None:
         """Take `OLLAMON_SECTION__KEY` variables; an unknown one is a problem, as in the file."""
         for variable, text in sorted(variables.items()):
-            if variable.startswith(PREFIX) and variable not in _NOT_KEYS:
+            if variable.startswith(PREFIX) and variable not in NOT_KEYS:
                 path = variable.removeprefix(PREFIX).lower().replace("__", ".")
                 self._set(path, _typed(path, text), variable)
 

@@ -1,20 +1,18 @@
 """ollamon.toml < OLLAMON_* < options -> Config, or one ConfigError with every problem."""
 
 import os
-import tomllib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ollamon.config import checks, paths
+from ollamon.config import checks, files, paths
 from ollamon.config.layers import Layers
 from ollamon.config.model import Config
 from ollamon.config.wording import problems_of
 from ollamon.errors import ConfigError, Problem
-
-MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,14 @@ def load(
     path, named_by = paths.find_file(file)
     layers = Layers()
     if path:
-        layers.add_file(_shown(path), _read(path, named_by))
+        layers.add_file(files.shown(path), files.read(path, named_by))
     layers.add_environment(variables)
     layers.add_options(options or {})
     notices = layers.add_ollama_host(variables.get("OLLAMA_HOST", ""))
     config, problems = _validate(layers)
-    problems += checks.problems_of(layers)
+    problems = layers.problems + problems + checks.problems_of(layers)
     if problems or config is None:
-        raise ConfigError(tuple(layers.problems + problems))
-    if layers.problems:
-        raise ConfigError(tuple(layers.problems))
+        raise ConfigError(tuple(sorted(problems, key=_place)))
     return Loaded(config, path, layers.origins, notices)
 
 
@@ -73,35 +69,7 @@ def _validate(layers: Layers) -> tuple[Config | None, list[Problem]]:
         return None, problems_of(error, layers)
 
 
-def _shown(path: Path) -> str:
-    """The path as a person would type it."""
-    home = Path.home()
-    absolute = path.absolute()
-    return f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else str(path)
-
-
-def _read(path: Path, named_by: str) -> str:
-    reason = f" (named by {named_by})" if named_by else ""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ConfigError((Problem(f"cannot read {_shown(path)}: larger than 1 MB"),))
-        text = data.decode()
-        tomllib.loads(text)
-    except OSError as error:
-        message = f"cannot read {_shown(path)}{reason}: {(error.strerror or '').lower()}"
-        raise ConfigError((Problem(message),)) from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError((Problem("not UTF-8 text", f"{_shown(path)}:{line}:1"),)) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError((_syntax_problem(path, error),)) from None
-    return text
-
-
-def _syntax_problem(path: Path, error: Exception) -> Problem:
-    """`tomllib` ends its message with "(at line 3, column 7)" or "(at end of document)"."""
-    message, _, place = str(error).rpartition(" (at ")
-    numbers = [word for word in place.rstrip(")").replace(",", "").split() if word.isdecimal()]
-    return Problem(f"no valid TOML: {message or error}", ":".join([_shown(path), *numbers]))
+def _place(problem: Problem) -> tuple[int, ...]:
+    """Those of the file in its order, then those of variables and options."""
+    match = re.search(r":(\d+)(?::(\d+))?$", problem.where)
+    return (0, int(match[1]), int(match[2] or 0)) if match else (1,)

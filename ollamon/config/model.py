@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ollamon.config.values import Address, Duration, Listen, OptionalUrl, Size, Url
+from ollamon.config.naming import STACK, STACK_PATTERN
+from ollamon.config.values import Address, Duration, Listen, OptionalUrl, Period, Size, Url
 
 
 class Section(BaseModel):
@@ -53,7 +54,7 @@ class Metrics(Section):
     max_models: int = Field(
         25, ge=1, le=200, description="Installed models with series of their own."
     )
-    host_interval: Duration = _text("10s", "How often CPU, memory and disk are read.")
+    host_interval: Period = _text("10s", "How often CPU, memory and disk are read.")
 
 
 class HelperMode(StrEnum):
@@ -73,7 +74,7 @@ class Helper(Section):
         description="off, on (a child of ours), or external (somebody else starts it).",
     )
     listen: Listen = _text("127.0.0.1:8002", "Where it answers; loopback only.")
-    interval: Duration = _text("5s", "How often it samples.")
+    interval: Period = _text("5s", "How often it samples.")
 
 
 class PrometheusMode(StrEnum):
@@ -96,8 +97,8 @@ class Prometheus(Section):
     url: OptionalUrl = Field("", description="The engine to ask when mode is external.")
     binary: str = Field("prometheus", min_length=1, description="Name on PATH, or path.")
     listen: Listen = _text("127.0.0.1:9090", "Where our own Prometheus listens.")
-    scrape_interval: Duration = _text("5s", "How often it scrapes.")
-    retention_time: Duration = _text("15d", "How long it keeps samples.")
+    scrape_interval: Period = _text("5s", "How often it scrapes.")
+    retention_time: Period = _text("15d", "How long it keeps samples.")
     retention_size: Size = _text("2GB", "How much disk it may use.")
 
     @property
@@ -117,7 +118,7 @@ class Dashboard(Section):
 
     listen: Listen = _text("127.0.0.1:3001", "Where the page is served.")
     allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
-    interval: Duration = _text("5s", "How often the page gets new values.")
+    interval: Period = _text("5s", "How often the page gets new values.")
 
 
 class Demo(Section):
@@ -130,7 +131,7 @@ class Demo(Section):
 class Supervisor(Section):
     """Starting and stopping."""
 
-    start_timeout: Duration = _text("60s", "How long the stack may take until all are ready.")
+    start_timeout: Period = _text("60s", "How long the stack may take until all are ready.")
     shutdown_timeout: Duration = _text("45s", "How long stopping may take before SIGKILL.")
 
 
@@ -157,8 +158,8 @@ class Config(Section):
         1, alias="schema", ge=1, le=1, description="Version of this file's layout."
     )
     name: str = Field(
-        "default",
-        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        STACK,
+        pattern=STACK_PATTERN,
         description="Name of this stack; stacks of different names run side by side.",
     )
     ollama: Ollama = Ollama()

@@ -39,6 +39,14 @@ def parse_duration(value: object) -> float:
     raise ValueError(_unit_advice(value, "s", "ms, s, m, h, d or w"))
 
 
+def parse_period(value: object) -> float:
+    """Return seconds. Raises ValueError: as `parse_duration`, or 0."""
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError(f'"{value}" must be longer than 0')
+    return seconds
+
+
 def parse_size(value: object) -> int:
     """Return bytes; KB is 1024. Raises ValueError: no text, no unit, or negative."""
     if isinstance(value, str):
@@ -155,6 +163,12 @@ def _schema(pattern: str, example: str) -> WithJsonSchema:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    _schema(rf"^{_DURATION.pattern}$", "5s"),
+]
+Period = Annotated[
+    float,
+    BeforeValidator(parse_period),
     PlainSerializer(format_duration, return_type=str),
     _schema(rf"^{_DURATION.pattern}$", "5s"),
 ]

@@ -1,4 +1,4 @@
-"""What pydantic found, in the words of a person who edits a file. Without I/O."""
+"""What pydantic found, in the words of a person who edits a file, without I/O."""
 
 from difflib import get_close_matches
 

@@ -1,0 +1,43 @@
+"""prometheus.yml from the configuration, without I/O."""
+
+from ollamon.config.model import Config
+from ollamon.config.values import Address, format_duration
+
+JOB = "ollama_proxy"
+KEPT = "ollama_proxy_.*|ollama_.*|ollamon_.*|process_.*"
+# Above the exporter's own caps, so that only a defect reaches them.
+LIMITS = """\
+    sample_limit: 20000
+    label_limit: 20
+    label_value_length_limit: 200
+    body_size_limit: 5MB
+"""
+
+
+def prometheus_yml(config: Config, note: str) -> str:
+    """Return the file; `note` is its first line, without the comment sign."""
+    return f"""\
+# {note}
+global:
+  scrape_interval: {duration(config.prometheus.scrape_interval)}
+
+scrape_configs:
+  - job_name: '{JOB}'
+{LIMITS}\
+    static_configs:
+      - targets: ['{target(config.proxy.metrics_listen)}']
+    metric_relabel_configs:
+      - source_labels: [__name__]
+        regex: '{KEPT}'
+        action: keep
+"""
+
+
+def target(address: Address) -> str:
+    """Return an address as a scrape target; the `instance` of all its series."""
+    return str(address._replace(host="localhost") if address.host == "127.0.0.1" else address)
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as Prometheus reads them: whole numbers, at least 1 ms."""
+    return format_duration(max(1, round(seconds * 1000)) / 1000)

@@ -1,0 +1,93 @@
+"""`ollamon config`: write, check and show the one file."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ollamon.cli.session import Session, common_options, pass_session
+from ollamon.cli.words import count
+from ollamon.errors import OllamonError
+
+
+@click.group("config")
+def command() -> None:
+    """Write, check and show ollamon.toml."""
+
+
+@command.command("init")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@common_options
+@pass_session
+def init(session: Session, file: Path | None) -> None:
+    """Write a file with every key and its default; never over another one.
+
+    FILE is that of --config, or else the user's own (`ollamon config path`).
+    """
+    from ollamon.artifacts import toml
+    from ollamon.config import files, paths
+
+    path = file or (Path(session.file) if session.file else paths.user_file())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise OllamonError(f"cannot write {files.shown(path)}: it exists already") from None
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise OllamonError(f"cannot write {files.shown(path)}: {reason}") from None
+    with os.fdopen(descriptor, "w") as written:
+        written.write(toml.fresh())
+    session.say(f"Wrote {files.shown(path)}.")
+    session.answer({"file": str(path)})
+
+
+@command.command("check")
+@click.argument("file", required=False)
+@common_options
+@pass_session
+def check(session: Session, file: str | None) -> None:
+    """Say what is wrong with the file, the variables and OLLAMA_HOST, all at once.
+
+    Exits 78 when something is.
+    """
+    from ollamon.config import files
+
+    session.file = file or session.file
+    loaded = session.load()
+    for notice in loaded.notices:
+        session.say(f"notice: {notice}")
+    name = files.shown(loaded.file) if loaded.file else "no file, all defaults"
+    session.say(f"{name}: no errors, {count(len(loaded.notices), 'notice')}")
+    file_name = str(loaded.file) if loaded.file else None
+    session.answer({"file": file_name, "notices": list(loaded.notices)})
+
+
+@command.command("show")
+@click.option("--origin", "has_origin", is_flag=True, help="With where each value comes from.")
+@common_options
+@pass_session
+def show(session: Session, has_origin: bool) -> None:
+    """Show every value that is in force."""
+    from ollamon.artifacts import toml
+
+    loaded = session.load()
+    if session.is_json:
+        document = {"config": loaded.config.to_section()}
+        origins = {path: loaded.origins.get(path, "default") for path in toml.flat(loaded.config)}
+        session.answer({**document, **({"origins": origins} if has_origin else {})})
+        return
+    session.say(toml.resolved(loaded.config, loaded.origins if has_origin else None).rstrip("\n"))
+
+
+@command.command("path")
+@common_options
+@pass_session
+def path(session: Session) -> None:
+    """Show which file is read, or where it would be."""
+    from ollamon.config import paths
+
+    found, named_by = paths.find_file(session.file)
+    file = (found or paths.user_file()).absolute()
+    session.say(str(file) if found else f"{file} (does not exist)")
+    session.answer({"file": str(file), "exists": file.exists(), "named_by": named_by or None})

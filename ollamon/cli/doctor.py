@@ -1,0 +1,86 @@
+"""`ollamon doctor`: what is missing or wrong, and the one command that mends each."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from ollamon.cli.session import Session, common_options, pass_session
+from ollamon.cli.words import Style, count
+from ollamon.errors import ConfigError, ControlError, ProgramMissingError
+
+if TYPE_CHECKING:
+    from ollamon.cli.checks.finding import Finding, World
+    from ollamon.config.load import Loaded
+
+
+@click.command("doctor")
+@common_options
+@pass_session
+def command(session: Session) -> int:
+    """Check everything that the stack needs; change nothing. Exits 1 when there is a problem."""
+    # Only here, since the checks import nearly everything.
+    from ollamon.cli.checks.finding import MARKS, Severity
+
+    style = session.style()
+    findings: list[Finding] = []
+    for finding in _findings(session):
+        findings.append(finding)
+        fix = finding.fix
+        session.say(style.row(MARKS[finding.severity], finding.check, finding.evidence, fix))
+    problems = sum(finding.severity is Severity.PROBLEM for finding in findings)
+    warnings = sum(finding.severity is Severity.WARN for finding in findings)
+    session.say(_summary(problems, warnings, style))
+    document = [
+        {
+            "check": finding.check,
+            "severity": finding.severity,
+            "evidence": finding.evidence,
+            "fix": finding.fix or None,
+        }
+        for finding in findings
+    ]
+    code = 1 if problems else 0
+    session.answer({"problems": problems, "warnings": warnings, "findings": document}, code=code)
+    return code
+
+
+def _findings(session: Session) -> Iterator["Finding"]:
+    from ollamon.cli import checks
+    from ollamon.cli.checks import config
+
+    try:
+        loaded = session.load()
+    except ConfigError as error:
+        yield from config.broken(error)
+        return
+    world = _look_around(loaded)
+    for check in checks.in_order():
+        yield from check(world)
+
+
+def _look_around(loaded: "Loaded") -> "World":
+    from ollamon import services
+    from ollamon.cli import running
+    from ollamon.cli.checks.finding import World
+    from ollamon.config.paths import folders
+
+    find = shutil.which
+    digest = services.digest(loaded.config)
+    try:
+        plan = services.stack(loaded.config, file="", digest=digest, find=find)
+    except ProgramMissingError:
+        # The check of Prometheus says so.
+        plan = None
+    try:
+        status = running.find(folders(loaded.config).runtime)
+    except ControlError:
+        status = None
+    return World(loaded, plan, status, find, os.environ.get("OLLAMA_HOST", ""))
+
+
+def _summary(problems: int, warnings: int, style: Style) -> str:
+    text = f"{count(problems, 'problem')}, {count(warnings, 'warning')}"
+    return style.paint(text, "31" if problems else "33" if warnings else "32")

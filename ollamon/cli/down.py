@@ -1,0 +1,123 @@
+"""`ollamon down`: stop everything, and remove what a dead run has left."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from ollamon.cli.session import Session, common_options, pass_session, seconds_of
+from ollamon.cli.view import View
+from ollamon.config.place import Place
+from ollamon.errors import AlreadyRunningError, ControlError, NotRunningError, OllamonError
+from ollamon.supervisor import control
+from ollamon.supervisor.messages import LOCK_NAME, RUN_NAME, Event, StackState
+
+# Longer than any sensible supervisor.shutdown_timeout, which is not read here.
+PATIENCE_S = 300.0
+MARGIN_S = 15.0
+
+
+@click.command("down")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="DURATION",
+    callback=seconds_of,
+    help="Kill what is left after this long.  [default: supervisor.shutdown_timeout, 45s]",
+)
+@common_options
+@pass_session
+def command(session: Session, timeout_s: float | None) -> int:
+    """Stop the stack. Exits 0 also when nothing runs."""
+    place = session.place()
+    runtime = place.folders.runtime
+    try:
+        _stop(session, runtime, timeout_s)
+    except NotRunningError:
+        return _nothing_runs(session, place)
+    session.answer({"name": place.name, "was_running": True, "swept": []})
+    return 0
+
+
+class _Request(threading.Thread):
+    """Asks for the stop and waits, while the main thread shows what happens."""
+
+    def __init__(self, runtime: Path, timeout_s: float | None) -> None:
+        super().__init__(daemon=True)
+        self._runtime = runtime
+        self._timeout_s = timeout_s
+        self.error: OllamonError | None = None
+
+    def run(self) -> None:
+        """Ask."""
+        arguments = {} if self._timeout_s is None else {"timeout": self._timeout_s}
+        patience_s = PATIENCE_S if self._timeout_s is None else self._timeout_s + MARGIN_S
+        try:
+            control.ask(self._runtime, "stop", arguments, patience_s)
+        except OllamonError as error:
+            self.error = error
+
+
+def _stop(session: Session, runtime: Path, timeout_s: float | None) -> None:
+    """Stop what runs, and show it.
+
+    Raises:
+        NotRunningError: Nothing runs.
+        ControlError: The supervisor does not answer.
+    """
+    control.ask(runtime, "status")
+    request = _Request(runtime, timeout_s)
+    request.start()
+    with suppress(NotRunningError, ControlError):
+        _show(session, control.follow(runtime, replay=True))
+    request.join()
+    if request.error is not None and not isinstance(request.error, NotRunningError):
+        raise request.error
+
+
+def _show(session: Session, events: Iterator[Event]) -> None:
+    """Show what happens from the stop on; what was before comes along."""
+    view = View(session.style(), has_keyboard=False)
+    for event in events:
+        is_begin = not event.child and event.state == StackState.STOPPING
+        if is_begin or view.stopping_at is not None:
+            session.say(view.lines(event))
+
+
+def _nothing_runs(session: Session, place: Place) -> int:
+    swept = _sweep(place.folders.runtime)
+    if swept:
+        session.say(f"{place.name} was not running. Removed what a dead run had left: {swept}.")
+    else:
+        session.say(f"{place.name} is not running; nothing to stop.")
+    names = swept.split(", ") if swept else []
+    session.answer({"name": place.name, "was_running": False, "swept": names})
+    return 0
+
+
+def _sweep(runtime: Path) -> str:
+    """End the processes of a dead run; return their names.
+
+    Raises:
+        AlreadyRunningError: Somebody starts just now.
+        LeftoverError: Some could not be ended.
+    """
+    if not (runtime / RUN_NAME).exists() and not (runtime / LOCK_NAME).exists():
+        return ""
+    # Only now, since it imports psutil.
+    from ollamon.supervisor import runfile, state
+
+    try:
+        lock = state.acquire(runtime)
+    except AlreadyRunningError as error:
+        message = f"cannot stop it: {error}, but its socket does not answer yet"
+        raise AlreadyRunningError(message) from None
+    try:
+        found = state.leftovers(runtime)
+        state.sweep(found)
+        runfile.remove(runtime)
+    finally:
+        lock.release()
+    return ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found)

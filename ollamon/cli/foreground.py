@@ -1,0 +1,123 @@
+"""`ollamon up`: the start view, then the children's lines, until Ctrl-C."""
+
+import asyncio
+from collections.abc import Iterator
+
+from ollamon import __version__
+from ollamon.cli import view
+from ollamon.cli.run import supervise
+from ollamon.cli.screen import Screen
+from ollamon.cli.session import Session
+from ollamon.cli.upstream import Background, Upstream
+from ollamon.cli.view import View
+from ollamon.cli.words import Mark, Style
+from ollamon.services import Note, Plan
+from ollamon.supervisor.messages import Event, StackState, StackStatus
+
+CTRL_C = "Ctrl-C stops everything."
+
+
+class Foreground:
+    """Shows events on a screen."""
+
+    def __init__(self, plan: Plan, screen: Screen, session: Session) -> None:
+        self._plan = plan
+        self._screen = screen
+        self._style = session.style()
+        self._view = View(self._style, addresses_of(plan))
+        self._has_begun = False
+        self._found: Upstream | None = None
+
+    def show(self, event: Event) -> None:
+        """Show an event, and before the first one what is going to happen."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._screen.say(first_lines(self._plan, self._style))
+            self._tell_upstream()
+        self._screen.say(self._view.lines(event))
+
+    def conclude(self, event: Event, status: StackStatus) -> bool:
+        """Say how the start ended; only one without its essential children is stopped."""
+        if event.state == StackState.READY:
+            self._screen.say(ready_lines(self._plan, event, CTRL_C))
+        else:
+            lines = view.not_all_ready(event.detail, view.unready(status))
+            self._screen.say(["", f"error: {lines[0]}", *lines[1:]])
+        if event.state == StackState.FAILED:
+            return False
+        if event.state == StackState.DEGRADED:
+            self._screen.say(["", f"The rest runs and goes on trying. {CTRL_C}"])
+        self._view.is_started = True
+        self._screen.release()
+        return True
+
+    def found(self, upstream: Upstream | None) -> None:
+        """Show what was found behind the proxy, once the rest is shown too."""
+        self._found = upstream
+        if self._has_begun:
+            self._tell_upstream()
+
+    def _tell_upstream(self) -> None:
+        if self._found is not None:
+            self._screen.say(upstream_lines(self._found, self._style))
+
+
+def run(plan: Plan, session: Session, *, has_logs: bool) -> int:
+    """Run the stack here until it is stopped; return the exit code.
+
+    Raises:
+        OllamonError: Nothing was started.
+    """
+    # Before the loop, since it forks.
+    look = None if plan.config.demo.enabled else Background(plan.config.ollama.url)
+    try:
+        return asyncio.run(_run(plan, session, look, has_logs=has_logs))
+    finally:
+        if look is not None:
+            look.close()
+
+
+async def _run(plan: Plan, session: Session, look: Background | None, *, has_logs: bool) -> int:
+    loop = asyncio.get_running_loop()
+    screen = Screen(loop, session.stream)
+    front = Foreground(plan, screen, session)
+
+    def looked() -> None:
+        if look is not None:
+            loop.remove_reader(look.descriptor)
+            front.found(look.result())
+
+    try:
+        if look is not None:
+            loop.add_reader(look.descriptor, looked)
+        return await supervise(plan, front, screen.logs if has_logs else None)
+    finally:
+        screen.close()
+
+
+def addresses_of(plan: Plan) -> dict[str, str]:
+    """Return service -> where it is reached."""
+    return {service.name: service.address for service in plan.stack.services}
+
+
+def mark_of(note: Note) -> Mark:
+    """Something that can be mended is a warning."""
+    return Mark.WARN if note.remedy or note.about != "helper" else Mark.EXTERNAL
+
+
+def first_lines(plan: Plan, style: Style) -> Iterator[str]:
+    """Return what is going to run, and what the person should know about it."""
+    yield from view.head(__version__, plan.stack.name, plan.stack.config_file)
+    for note in plan.notes:
+        yield from style.row(mark_of(note), note.about, note.text, note.remedy)
+
+
+def upstream_lines(found: Upstream, style: Style) -> Iterator[str]:
+    """Return what was found behind the proxy."""
+    return style.row(found.mark, "ollama", found.sentence, found.remedy)
+
+
+def ready_lines(plan: Plan, event: Event, how_to_stop: str) -> list[str]:
+    """Return the last lines of a start that succeeded."""
+    proxy, dashboard = plan.config.proxy.listen.url, plan.config.dashboard.listen.url
+    return view.all_ready(event.elapsed_s, proxy, dashboard, how_to_stop)

@@ -1,0 +1,47 @@
+"""Runs the supervisor in this process, and lets a front tell somebody about it."""
+
+import asyncio
+from typing import Protocol, TextIO
+
+from ollamon import __version__
+from ollamon.cli.view import VERDICTS
+from ollamon.services import Plan
+from ollamon.supervisor.messages import Event, StackState, StackStatus
+from ollamon.supervisor.supervisor import Supervisor
+
+FAILED = 1
+
+
+class Front(Protocol):
+    """Who is told."""
+
+    def show(self, event: Event) -> None:
+        """Something happened."""
+
+    def conclude(self, event: Event, status: StackStatus) -> bool:
+        """The start has come to its end; return whether the run may go on."""
+
+
+async def supervise(plan: Plan, front: Front, console: TextIO | None) -> int:
+    """Run until stopped; return the exit code.
+
+    Raises:
+        OllamonError: Nothing was started; see `Supervisor.run`.
+    """
+    loop = asyncio.get_running_loop()
+    is_concluded = is_failed = False
+
+    def on_event(event: Event) -> None:
+        nonlocal is_concluded, is_failed
+        front.show(event)
+        if event.child or is_concluded:
+            return
+        is_concluded = event.state in VERDICTS or event.state == StackState.STOPPING
+        if event.state in VERDICTS and not front.conclude(event, supervisor.status()):
+            is_failed = True
+            # Not now: the supervisor is in the middle of telling us.
+            loop.call_soon(supervisor.request_stop)
+
+    supervisor = Supervisor(plan.stack, on_event=on_event, version=__version__, console=console)
+    code = await supervisor.run()
+    return code or (FAILED if is_failed else 0)

@@ -1,0 +1,52 @@
+"""What runs already under a stack's name, asked over its control socket."""
+
+import time
+from pathlib import Path
+
+from ollamon.errors import AlreadyRunningError, NotRunningError
+from ollamon.supervisor import control
+from ollamon.supervisor.messages import StackStatus, status_from_json
+from ollamon.supervisor.spec import StackSpec
+
+# Somebody who holds the lock has a socket soon.
+PATIENCE_S = 10.0
+POLL_S = 0.05
+
+
+def find(runtime: Path) -> StackStatus | None:
+    """Return the status of the stack of a runtime folder, None when none does.
+
+    Raises:
+        ControlError: Its supervisor does not answer, or in another version.
+    """
+    try:
+        return status_from_json(control.ask(runtime, "status"))
+    except NotRunningError:
+        return None
+
+
+def await_other(runtime: Path) -> StackStatus | None:
+    """As `find`, for one that was faster than us and may not answer yet."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if (status := find(runtime)) is not None:
+            return status
+        time.sleep(POLL_S)
+    return None
+
+
+def require_same(status: StackStatus, stack: StackSpec) -> str:
+    """Return one sentence when it runs with this very configuration.
+
+    Raises:
+        AlreadyRunningError: With another one.
+    """
+    who = f"{status.name} is already running, pid {status.pid}"
+    if status.config_digest == stack.config_digest:
+        return f"{who}, with this configuration."
+    file = status.config_file or "no file"
+    raise AlreadyRunningError(
+        f"{who}, with another configuration ({file})\n"
+        "       Either  ollamon down      and then start this one\n"
+        "       or      ollamon --name NAME up      with ports of its own"
+    )

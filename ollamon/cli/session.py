@@ -1,0 +1,143 @@
+"""What all commands share: which stack, how to answer, and the options that come with that."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from ollamon.cli.words import WIDTH, Style
+
+if TYPE_CHECKING:
+    from ollamon.config.load import Loaded
+    from ollamon.config.place import Place
+
+VERSION = 1
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Session:
+    """One call of the command line.
+
+    Attributes:
+        file: The `--config` option.
+        name: The `--name` option.
+        is_json: stdout gets one JSON object and nothing else.
+    """
+
+    file: str | None = None
+    name: str | None = None
+    is_json: bool = False
+
+    def place(self) -> "Place":
+        """Find the stack without validating its whole file.
+
+        Raises:
+            ConfigError: The file cannot be read, or its name or folders cannot be used.
+        """
+        from ollamon.config.place import place
+
+        return place(self.file, self.name)
+
+    def load(self, options: Mapping[str, object] | None = None) -> "Loaded":
+        """Read the whole configuration.
+
+        Raises:
+            ConfigError: With every problem.
+        """
+        from ollamon.config.load import load
+
+        named = {"name": self.name} if self.name else {}
+        return load(self.file, {**named, **(options or {})})
+
+    @property
+    def stream(self) -> TextIO:
+        """Where text for people goes."""
+        return sys.stderr if self.is_json else sys.stdout
+
+    def style(self) -> Style:
+        """Return the look that fits the stream: lines are cut for a terminal only."""
+        return style_of(self.stream)
+
+    def say(self, lines: str | Iterable[str]) -> None:
+        """Write lines for people."""
+        for line in [lines] if isinstance(lines, str) else lines:
+            # Whether it has colours is decided already.
+            click.echo(line, file=self.stream, color=True)
+
+    def answer(self, document: Mapping[str, object], *, code: int = 0) -> None:
+        """Write the one JSON object, when it is wanted."""
+        if self.is_json:
+            head = {"v": VERSION, "ok": code == 0} | ({"code": code} if code else {})
+            click.echo(json.dumps({**head, **document}))
+
+
+def style_of(stream: TextIO) -> Style:
+    """Return the look that fits a stream."""
+    width = WIDTH
+    if stream.isatty():
+        try:
+            width = os.get_terminal_size(stream.fileno()).columns or WIDTH
+        except OSError:
+            width = WIDTH
+    return Style(wants_colour(stream), width)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Follow FORCE_COLOR and NO_COLOR, else whether it is a terminal."""
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def forbid_colour() -> None:
+    """As `--no-color` says; the environment tells the supervisor and the children too."""
+    os.environ.pop("FORCE_COLOR", None)
+    os.environ["NO_COLOR"] = "1"
+
+
+def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Session).is_json = True
+
+
+def _set_plain(_: click.Context, __: click.Parameter, value: bool) -> None:
+    if value:
+        forbid_colour()
+
+
+def common_options(function: Decorated) -> Decorated:
+    """Let a command take `--json` and `--no-color`, as the whole program does."""
+    function = click.option(
+        "--no-color",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_plain,
+        help="Plain text; NO_COLOR does the same.",
+    )(function)
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_json,
+        help="Print one JSON object on stdout, all else on stderr.",
+    )(function)
+
+
+def seconds_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Read a duration such as `30s`; None stays None. A click callback."""
+    if value is None:
+        return None
+    from ollamon.config.values import parse_period
+
+    try:
+        return parse_period(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)

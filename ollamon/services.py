@@ -1,0 +1,251 @@
+"""Config -> what should run: argv, section, sockets, probe, order. The wiring."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ollamon.artifacts.prometheus import duration, prometheus_yml
+from ollamon.config.model import Config, HelperMode, PrometheusMode
+from ollamon.config.paths import Folders, folders
+from ollamon.config.values import Address, format_size
+from ollamon.errors import ProgramMissingError
+from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, StackSpec
+
+# Replaying the write-ahead log of weeks takes minutes.
+PROMETHEUS_START_S = 300.0
+PROMETHEUS_STOP_S = 15.0
+CHILD_STOP_S = 5.0
+ORDER = ("demo", "proxy", "helper", "prometheus", "dashboard")
+
+Find = Callable[[str], str | None]
+Knock = Callable[[Address], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the person should know before the start.
+
+    Attributes:
+        about: A service, or "config".
+        remedy: A command, or "".
+    """
+
+    about: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run.
+
+    Attributes:
+        config: With every "auto" decided.
+    """
+
+    stack: StackSpec
+    notes: tuple[Note, ...]
+    config: Config
+
+
+def digest(config: Config) -> str:
+    """Return what tells two configurations apart, 16 hex digits."""
+    document = json.dumps(config.to_section(), sort_keys=True).encode()
+    return hashlib.sha256(document).hexdigest()[:16]
+
+
+def stack(
+    config: Config,
+    *,
+    file: str,
+    digest: str,
+    find: Find = shutil.which,
+    is_helper: Knock = lambda _: False,
+) -> Plan:
+    """Decide what runs.
+
+    Args:
+        config: As loaded.
+        file: Its file, as shown; "" when there is none.
+        digest: See `digest`.
+        find: Name or path of a program -> its path, or None.
+        is_helper: Says whether somebody else's helper answers at an address.
+
+    Raises:
+        ProgramMissingError: Prometheus is required and not found.
+    """
+    places = folders(config)
+    notes: list[Note] = []
+    binary = _binary(config, find, notes)
+    resolved = _resolved(config, binary is not None, is_helper, notes)
+    services = [_proxy(resolved), _dashboard(resolved)]
+    if resolved.demo.enabled:
+        services.append(_demo(resolved))
+        notes.append(Note("config", "demo: a simulated Ollama is watched, ollama.url is not used"))
+    if resolved.helper.mode is HelperMode.ON:
+        services.append(_helper(resolved))
+    if binary is not None:
+        services.append(_prometheus(resolved, places, binary))
+    spec = _stack_spec(resolved, _ordered(services), places, file=file, digest=digest)
+    return Plan(spec, tuple(notes), resolved)
+
+
+def how_to_install_prometheus(find: Find = shutil.which) -> str:
+    """Return the command for this machine, or "" where none is known."""
+    if find("apt-get"):
+        # Debian's package starts itself on 9090, where ours wants to be.
+        return "sudo apt install prometheus && sudo systemctl disable --now prometheus"
+    return "brew install prometheus" if find("brew") else ""
+
+
+def _binary(config: Config, find: Find, notes: list[Note]) -> Path | None:
+    """Return the program that a managed Prometheus needs, None when there shall be none."""
+    mode, name = config.prometheus.mode, config.prometheus.binary
+    if mode not in (PrometheusMode.AUTO, PrometheusMode.MANAGED):
+        return None
+    found = find(str(Path(name).expanduser()))
+    if found is not None:
+        return Path(found).absolute()
+    remedy = how_to_install_prometheus(find)
+    if mode is PrometheusMode.MANAGED:
+        raise ProgramMissingError(_missing(name, remedy))
+    text = f"{name} not found: history is kept in the dashboard's memory"
+    notes.append(Note("prometheus", text, remedy))
+    return None
+
+
+def _missing(name: str, remedy: str) -> str:
+    lines = [f'{name} not found, and prometheus.mode is "managed"']
+    if remedy:
+        lines.append(f"Either  {remedy}")
+    lead = "or    " if remedy else "Either"
+    lines.append(f'{lead}  set [prometheus] binary = "/path/to/prometheus"')
+    lines.append('or      set [prometheus] mode = "auto"      (history in memory)')
+    return "\n       ".join(lines)
+
+
+def _resolved(config: Config, is_managed: bool, is_helper: Knock, notes: list[Note]) -> Config:
+    """Return the configuration with every "auto" decided."""
+    prometheus, helper = config.prometheus, config.helper
+    if prometheus.mode is PrometheusMode.AUTO:
+        mode = PrometheusMode.MANAGED if is_managed else PrometheusMode.EMBEDDED
+        prometheus = prometheus.model_copy(update={"mode": mode})
+    if helper.mode is HelperMode.ON and is_helper(helper.listen):
+        helper = helper.model_copy(update={"mode": HelperMode.EXTERNAL})
+        notes.append(Note("helper", f"one answers on {helper.listen} already and is used"))
+    return config.model_copy(update={"prometheus": prometheus, "helper": helper})
+
+
+def _ordered(services: list[ServiceSpec]) -> tuple[ServiceSpec, ...]:
+    """Sort them, and let nobody wait for one that does not run."""
+    names = {service.name for service in services}
+    ordered = sorted(services, key=lambda service: ORDER.index(service.name))
+    return tuple(
+        replace(service, after=tuple(name for name in service.after if name in names))
+        for service in ordered
+    )
+
+
+def _stack_spec(
+    config: Config, services: tuple[ServiceSpec, ...], places: Folders, *, file: str, digest: str
+) -> StackSpec:
+    return StackSpec(
+        name=config.name,
+        services=services,
+        runtime=places.runtime,
+        state=places.state,
+        log=LogSpec(places.logs, config.log.max_size, config.log.keep),
+        config_file=file,
+        config_digest=digest,
+        start_timeout_s=config.supervisor.start_timeout,
+        shutdown_timeout_s=config.supervisor.shutdown_timeout,
+    )
+
+
+def _proxy(config: Config) -> ServiceSpec:
+    metrics = config.proxy.metrics_listen
+    return _child(
+        "proxy",
+        config.to_section("ollama", "proxy", "metrics", "helper", "demo"),
+        (_listen("proxy.listen", config.proxy.listen), _listen("proxy.metrics_listen", metrics)),
+        stop_timeout_s=config.proxy.drain_timeout + CHILD_STOP_S,
+        is_essential=True,
+        address=f"{config.proxy.listen.url}  metrics :{metrics.port}",
+    )
+
+
+def _dashboard(config: Config) -> ServiceSpec:
+    return _child(
+        "dashboard",
+        config.to_section("dashboard", "proxy", "prometheus", "helper", "ollama", "demo"),
+        (_listen("dashboard.listen", config.dashboard.listen),),
+        after=("prometheus", "proxy"),
+        address=config.dashboard.listen.url,
+    )
+
+
+def _helper(config: Config) -> ServiceSpec:
+    return _child(
+        "helper",
+        config.to_section("helper"),
+        (_listen("helper.listen", config.helper.listen, is_held=False),),
+        address=config.helper.listen.url,
+    )
+
+
+def _demo(config: Config) -> ServiceSpec:
+    return _child(
+        "demo",
+        config.to_section("demo", "proxy"),
+        (_listen("demo.listen", config.demo.listen),),
+        address=config.demo.listen.url,
+    )
+
+
+def _child(
+    name: str, section: Mapping[str, object], listens: tuple[Listen, ...], **rest: Any
+) -> ServiceSpec:
+    argv = (sys.executable, "-I", "-u", "-m", f"ollamon.{name}")
+    fields = {"stop_timeout_s": CHILD_STOP_S, **rest}
+    return ServiceSpec(name, argv, section, listens, **fields)
+
+
+def _listen(key: str, address: Address, *, is_held: bool = True) -> Listen:
+    return Listen(key.rpartition(".")[2], address.host, address.port, key, is_held)
+
+
+def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
+    ours = config.prometheus
+    file = places.state / "prometheus.yml"
+    text = prometheus_yml(config, "Made anew by ollamon at each start; changes here are lost.")
+    return ServiceSpec(
+        name="prometheus",
+        argv=(str(binary), *_prometheus_flags(config, file, places.data / "prometheus")),
+        section=None,
+        listens=(_listen("prometheus.listen", ours.listen, is_held=False),),
+        after=("proxy", "helper"),
+        probe=HttpProbe(f"{ours.listen.url}/-/ready", f"{ours.listen.url}/-/healthy"),
+        start_timeout_s=PROMETHEUS_START_S,
+        stop_timeout_s=PROMETHEUS_STOP_S,
+        # Debian's build takes no lock of its own; two servers on one folder lose samples.
+        data_lock=places.data / "prometheus.lock",
+        files={file: text},
+        address=ours.listen.url,
+    )
+
+
+def _prometheus_flags(config: Config, file: Path, data: Path) -> Iterator[str]:
+    ours = config.prometheus
+    yield f"--config.file={file}"
+    yield f"--storage.tsdb.path={data}"
+    yield f"--storage.tsdb.retention.time={duration(ours.retention_time)}"
+    yield f"--storage.tsdb.retention.size={format_size(ours.retention_size)}"
+    yield f"--web.listen-address={ours.listen}"
+    # By default it lets every web page read everything.
+    yield "--web.cors.origin=^$"
+    yield "--log.level=warn"

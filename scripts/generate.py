@@ -1,0 +1,63 @@
+"""Which files are generated, and from what; called by scripts/generate."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ollamon.artifacts import pages
+from ollamon.artifacts.prometheus import prometheus_yml
+from ollamon.cli.root import root
+from ollamon.config.model import Config
+
+ROOT = Path(__file__).parent.parent
+BY_SCRIPT = "Generated from the default configuration by scripts/generate."
+
+
+def files() -> dict[str, str]:
+    """Path from the root -> text."""
+    return {
+        "prometheus.yml": prometheus_yml(Config(), BY_SCRIPT),
+        "docs/configuration.md": pages.configuration(),
+        "docs/ollamon.schema.json": pages.schema(),
+        "docs/metrics.md": pages.metrics(),
+        "docs/cli.md": pages.commands(help_pages(root, "ollamon")),
+    }
+
+
+def help_pages(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[tuple[str, str]]:
+    """Every command with its `--help`."""
+    # A pinned width, or the terminal's would be in the file.
+    with click.Context(command, info_name=name.split()[-1], parent=parent, **SETTINGS) as context:
+        yield name, command.get_help(context)
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                if found is not None:
+                    yield from help_pages(found, f"{name} {inner}", context)
+
+
+SETTINGS = {"terminal_width": 80, "max_content_width": 80, "help_option_names": ["-h", "--help"]}
+
+
+def main(folder: Path, *, is_check: bool) -> int:
+    """Write or compare; return the exit code."""
+    stale = []
+    for name, text in files().items():
+        path = folder / name
+        if path.is_file() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if not is_check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    for name in stale:
+        print(f"{name}: {'differs; run scripts/generate' if is_check else 'written'}")
+    return 1 if stale and is_check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(ROOT, is_check="--check" in sys.argv[1:]))
