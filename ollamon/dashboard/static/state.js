@@ -1,0 +1,46 @@
+// What the viewer chose, and the URL that says it.
+
+/** @typedef {'5m'|'15m'|'1h'} Range */
+/** @typedef {{range: Range, model: string}} View  an empty model is all of them */
+
+/** @type {Record<Range, number>} */
+export const RANGES_S = { '5m': 300, '15m': 900, '1h': 3600 };
+export const RANGES = /** @type {Range[]} */ (Object.keys(RANGES_S));
+export const DEFAULT_RANGE = '15m';
+const LONGEST_MODEL = 200;
+
+/** @param {string|null} word @returns {word is Range} */
+export function isRange(word) {
+  return word !== null && Object.hasOwn(RANGES_S, word);
+}
+
+/**
+ * What a query says; what it does not say, or says wrong, is the default.
+ * @param {string} search
+ * @returns {View}
+ */
+export function parse(search) {
+  const query = new URLSearchParams(search);
+  const range = query.get('range');
+  const model = (query.get('model') ?? '').slice(0, LONGEST_MODEL);
+  return { range: isRange(range) ? range : DEFAULT_RANGE, model };
+}
+
+/**
+ * The query for a view. Defaults are left out, other people's parameters stay.
+ * @param {View} view
+ * @param {string} [search] the present one
+ */
+export function toSearch(view, search = '') {
+  const query = new URLSearchParams(search);
+  put(query, 'range', view.range === DEFAULT_RANGE ? '' : view.range);
+  put(query, 'model', view.model);
+  const written = query.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
+  return written ? `?${written}` : '';
+}
+
+/** @param {URLSearchParams} query @param {string} key @param {string} value */
+function put(query, key, value) {
+  if (value) query.set(key, value);
+  else query.delete(key);
+}

@@ -1,0 +1,150 @@
+"""A small server in the dashboard's place: the real page, and whatever a scene says.
+
+It can do what the real one does rarely or never: refuse WebSockets, say goodbye, vanish and come
+back on the same port, send a tick when told to.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import socketio
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader
+
+from tests.dashboard.browser.scenes import PANELS, Scene
+
+DASHBOARD = Path(__file__).parents[3] / "ollamon" / "dashboard"
+CSP = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+WAIT_S = 20.0
+Answer = TypeVar("Answer")
+
+
+class StandIn:
+    """Serves one scene at a time.
+
+    Attributes:
+        requests: Paths that were asked for.
+        refuses_sockets: Answer every WebSocket with 403.
+        is_ready: Else the API answers 503.
+    """
+
+    def __init__(self, scene: Scene, *, is_demo: bool = False) -> None:
+        self.scene = scene
+        self.is_demo = is_demo
+        self.refuses_sockets = False
+        self.is_ready = True
+        self.requests: list[str] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._runner: web.AppRunner | None = None
+        self._sockets: socketio.AsyncServer | None = None
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self.port = found.getsockname()[1]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def has_listener(self) -> bool:
+        """A page has connected, and gets what is pushed from now on."""
+        rooms = self._sockets.manager.rooms.get("/", {}) if self._sockets else {}
+        return bool(rooms.get(None))
+
+    def start(self) -> None:
+        """Listen, again on the same port."""
+        self._do(self._start())
+
+    def stop(self) -> None:
+        """Close every connection and stop listening."""
+        self._do(self._stop())
+
+    def close(self) -> None:
+        """End for good."""
+        self.stop()
+        self._do(self._cancel_rest())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(WAIT_S)
+        self._loop.close()
+
+    def push(self) -> None:
+        """Go on by one tick and send it."""
+        self._do(self._emit("tick", self.scene.step()))
+
+    def say_goodbye(self) -> None:
+        """As a dashboard that stops."""
+        self._do(self._emit("bye", {}))
+
+    def show(self, scene: Scene) -> None:
+        """Take another scene, from its next tick on."""
+        self.scene = scene
+        self.push()
+
+    def _do(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)
+
+    async def _emit(self, event: str, data: object) -> None:
+        assert self._sockets is not None
+        await self._sockets.emit(event, data)
+
+    async def _start(self) -> None:
+        app = web.Application(middlewares=[self._watch])
+        self._sockets = socketio.AsyncServer(async_mode="aiohttp", transports=["websocket"])
+        self._sockets.attach(app)
+        app.router.add_get("/", self._page)
+        app.router.add_get("/api/metrics", self._metrics)
+        app.router.add_get("/api/panels", self._panels)
+        app.router.add_get("/api/history", self._history)
+        app.router.add_static("/static", DASHBOARD / "static")
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def _stop(self) -> None:
+        if self._runner is None or self._sockets is None:
+            return
+        runner, self._runner = self._runner, None
+        await self._sockets.shutdown()
+        await runner.cleanup()
+
+    async def _cancel_rest(self) -> None:
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    @web.middleware
+    async def _watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.requests.append(request.path_qs)
+        if request.path.startswith("/socket.io") and self.refuses_sockets:
+            raise web.HTTPForbidden
+        if request.path.startswith("/api") and not self.is_ready:
+            raise web.HTTPServiceUnavailable
+        response: web.StreamResponse = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = CSP
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def _page(self, _: web.Request) -> web.Response:
+        pages = Environment(loader=FileSystemLoader(DASHBOARD / "templates"), autoescape=True)
+        text = pages.get_template("index.html").render(
+            demo=self.is_demo, version="0.1.0", run_id="test"
+        )
+        return web.Response(text=text, content_type="text/html")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.json_response(self.scene.tick())
+
+    async def _panels(self, _: web.Request) -> web.Response:
+        return web.json_response(PANELS)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        return web.json_response(self.scene.history(request.query.get("range", "15m")))
