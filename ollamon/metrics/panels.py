@@ -148,7 +148,7 @@ _LOAD = (
     ),
     Panel(
         "errors",
-        "Requests per second that did not end well",
+        "Failed requests per second",
         Unit.PER_SECOND,
         Section.LOAD,
         Sum(Rate(catalog.REQUEST_OUTCOMES, where=(_NOT_OK,)), by=("outcome",)),

@@ -23,7 +23,9 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 @linux
-def test_folders_follow_the_home(home):
+def test_folders_follow_the_home(monkeypatch):
+    home = Path("/somewhere/short")
+    monkeypatch.setenv("HOME", str(home))
     found = folders(Config(name="second"))
     assert found.state == home / ".local/state/ollamon/second"
     assert found.logs == found.state / "logs"
