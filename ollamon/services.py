@@ -222,10 +222,12 @@ def _listen(key: str, address: Address, *, is_held: bool = True) -> Listen:
 def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
     ours = config.prometheus
     file = places.state / "prometheus.yml"
+    # What is made up must not stand in the history of what was measured.
+    kept = "demo" if config.demo.enabled else "prometheus"
     text = prometheus_yml(config, "Made anew by ollamon at each start; changes here are lost.")
     return ServiceSpec(
         name="prometheus",
-        argv=(str(binary), *_prometheus_flags(config, file, places.data / "prometheus")),
+        argv=(str(binary), *_prometheus_flags(config, file, places.data / kept)),
         section=None,
         listens=(_listen("prometheus.listen", ours.listen, is_held=False),),
         after=("proxy", "helper"),
@@ -233,7 +235,7 @@ def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
         start_timeout_s=PROMETHEUS_START_S,
         stop_timeout_s=PROMETHEUS_STOP_S,
         # Debian's build takes no lock of its own; two servers on one folder lose samples.
-        data_lock=places.data / "prometheus.lock",
+        data_lock=places.data / f"{kept}.lock",
         files={file: text},
         address=ours.listen.url,
     )

@@ -173,6 +173,14 @@ def test_a_helper_that_answers_already_is_used():
     assert [note.about for note in made.notes] == ["helper"]
 
 
+def test_the_demo_has_a_history_of_its_own():
+    real, demo = spec("prometheus"), spec("prometheus", {"demo": {"enabled": True}})
+    assert real.data_lock.name == "prometheus.lock"
+    assert demo.data_lock.name == "demo.lock"
+    assert any(flag.endswith("/demo") for flag in demo.argv)
+    assert not set(real.argv) & {flag for flag in demo.argv if "tsdb.path" in flag}
+
+
 def test_the_demo_says_that_ollama_is_not_asked():
     made = plan({"demo": {"enabled": True}})
     assert any("ollama.url is not used" in note.text for note in made.notes)
