@@ -1,28 +1,20 @@
 """The page of a running stack in a real Chromium."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.fakes import chromium
 from tests.system.conftest import chat
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 DASH = "\N{EN DASH}"
-ARGUMENTS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture
 def browser_page():
     """A page, and what it asked for and complained about."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )
+    with chromium.running() as browser:
         page = browser.new_page()
         page.seen = []
         page.on("request", lambda request: page.seen.append(request.url))
@@ -30,7 +22,6 @@ def browser_page():
         page.on("console", lambda message: page.complaints.append(message.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         yield page
-        browser.close()
 
 
 def test_the_page_lives(new_stack, llama_server, browser_page):

@@ -1,20 +1,15 @@
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.dashboard.browser.scenes import Scene
 from tests.dashboard.browser.stand_in import StandIn
+from tests.fakes import chromium
 
 AXE = Path(__file__).parents[3] / "scripts" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-ARGUMENTS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 WAIT_MS = 20_000
 
 
@@ -26,16 +21,11 @@ def axe_script() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium: $OLLAMON_CHROMIUM, else the one on PATH."""
-    path = os.environ.get("OLLAMON_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.fail("chromium is not installed; install it or set OLLAMON_CHROMIUM", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    """One Chromium for each file: async tests of other files must not run while it is there."""
+    with chromium.running() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
