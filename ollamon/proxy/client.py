@@ -464,7 +464,7 @@ class Client(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """After an answer: the next request, or the end."""
-        if self._state is State.BODY or (self._is_last and self._buffer):
+        if self._state is State.BODY or (self._is_last and self._may_send_on()):
             self._linger()
         elif self._is_last or self._relay.is_draining:
             self._close()
@@ -477,6 +477,11 @@ class Client(asyncio.Protocol):
             self._release(Hold.ANY)
             if waiting:
                 self._read_head(waiting)
+
+    def _may_send_on(self) -> bool:
+        """Say whether it may send another request, not knowing yet that this was the last one."""
+        is_surprised = self._head is not None and self._head.is_keep_alive
+        return bool(self._buffer) or (is_surprised and not self._relay.is_draining)
 
     def _linger(self) -> None:
         self._state = State.LINGER
