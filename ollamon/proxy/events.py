@@ -112,6 +112,8 @@ class Report:
         first_answer_at: Likewise for the first that is more than thinking.
         last_token_at: Likewise for the last token.
         objects: Streamed documents with tokens: an estimate, never mixed with tokens.
+        thought_first: The first token was thinking.
+        gap_s: Longest time between two reads, the first token's and later ones; 0 is unknown.
         problems: What could not be read, each once.
     """
 
@@ -126,6 +128,8 @@ class Report:
     last_token_at: float | None = None
     objects: int = 0
     problems: frozenset[Problem] = frozenset()
+    thought_first: bool = False
+    gap_s: float = 0.0
 
 
 def count_of(value: object) -> int | None:

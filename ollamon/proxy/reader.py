@@ -82,8 +82,9 @@ class Reader:
 
     __slots__ = (
         *("_body", "_complete", "_end", "_estimate", "_events", "_finish", "_first_answer_at"),
-        *("_first_token_at", "_form", "_has_clipped", "_has_failure", "_has_final", "_is_steady"),
-        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_seen_at", "_splitter"),
+        *("_first_token_at", "_form", "_gap", "_has_clipped", "_has_failure", "_has_final"),
+        *("_is_steady", "_thought_first", "read_at"),
+        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_splitter"),
         "_usage",
     )
 
@@ -96,7 +97,6 @@ class Reader:
         self._is_steady = False
         self._recent: deque[tuple[float, bytes, bytes | None]] = deque(maxlen=KEPT)
         self._objects = 0
-        self._seen_at = 0.0
         self._model = ""
         self._finish = ""
         self._usage: Usage | None = None
@@ -108,6 +108,10 @@ class Reader:
         self._first_answer_at: float | None = None
         self._last_token_at: float | None = None
         self._problems: set[Problem] = set()
+        self._thought_first = False
+        self._gap = 0.0
+        self.read_at = float("inf")
+        """When the last read came."""
 
     @property
     def size(self) -> int:
@@ -116,6 +120,9 @@ class Reader:
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what one read brought."""
+        if now - self.read_at > self._gap:
+            self._gap = now - self.read_at
+        self.read_at = now
         if self._is_steady:
             if (
                 len(data) <= SMALL
@@ -130,7 +137,6 @@ class Reader:
         elif self._form is Form.DOCUMENT:
             self._body.add(data)
         else:
-            self._seen_at = now
             for line in self._splitter.feed(data):
                 if self._is_steady:
                     self._store(line, now)
@@ -161,10 +167,11 @@ class Reader:
             self._last_token_at,
             self._objects,
             frozenset(self._problems),
+            self._thought_first,
+            self._gap if self._first_token_at is not None else 0.0,
         )
 
     def _pass_by(self, data: bytes, now: float) -> None:
-        self._seen_at = now
         for line in self._splitter.feed(self._without_middle(data)):
             self._store(line, now)
         while self._recent and self._splitter.size + self._kept() > ROOM:
@@ -201,7 +208,7 @@ class Reader:
 
     def _read_rest(self, is_complete: bool) -> None:
         before = frozenset(self._problems)
-        self._objects += self._take(self._splitter.end(), self._seen_at)
+        self._objects += self._take(self._splitter.end(), self.read_at)
         if not is_complete:
             # Half a line is no fault of the answer.
             self._problems = set(before)
@@ -279,6 +286,8 @@ class Reader:
         self._last_token_at = now
         if self._first_token_at is None:
             self._first_token_at = now
+            self._thought_first = not is_answer
+            self._gap = 0.0
         if is_answer and self._first_answer_at is None:
             self._first_answer_at = now
             self._is_steady = True
