@@ -48,7 +48,8 @@ class Origin(StrEnum):
     ADDED = "added"
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: each is declared once, and a hash of all fields costs every look-up.
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """One family.
 
@@ -71,17 +72,17 @@ class Metric:
     from_birth: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Counter(Metric):
     """Only goes up; starts again at 0 with its process."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gauge(Metric):
     """Goes up and down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Histogram(Metric):
     """Observations counted in `buckets`, upper bounds in the metric's unit."""
 
