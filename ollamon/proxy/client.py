@@ -23,7 +23,7 @@ from ollamon.proxy.tap import Ending, Rejection
 from ollamon.proxy.timers import NEVER
 
 if TYPE_CHECKING:
-    from ollamon.proxy.relay import Relay
+    from ollamon.proxy.relay import Incoming, Relay
 
 MAX_WAITING = 64 * 1024
 MAX_LINGER = 1024 * 1024
@@ -168,7 +168,7 @@ class Client(asyncio.Protocol):
             if end < 0:
                 self._wait_for_head(data, is_first=is_first)
                 return
-            head = http1.parse_request(bytes(block[:end]))
+            incoming = self._relay.understand(bytes(block[:end]))
         except BadHead as bad:
             self._dialect = route_of(http1.target_in(bytes(block[: http1.MAX_TARGET]))).dialect
             self._refuse(bad.rejection, replies.bad_head(bad))
@@ -176,7 +176,7 @@ class Client(asyncio.Protocol):
         rest = bytes(block[end:])
         self._buffer.clear()
         self._searched = 0
-        self._begin(head, rest)
+        self._begin(incoming, rest)
 
     def _wait_for_head(self, data: bytes, *, is_first: bool) -> None:
         if is_first:
@@ -184,21 +184,20 @@ class Client(asyncio.Protocol):
             self._deadline = _monotonic() + self._relay.settings.timeouts.head
         self._searched = len(self._buffer)
 
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
+    def _begin(self, incoming: "Incoming", rest: bytes) -> None:
         """Begin an exchange; `rest` came in the same read as the head."""
         relay, now = self._relay, _monotonic()
-        route = route_of(head.target.decode("latin-1"))
+        head, method, route, out, _ = incoming
         relay.in_flight += 1
-        self._exchange = Exchange(relay.meter, head.method.decode("ascii"), route, now)
+        self._exchange = Exchange(relay.meter, method, route, now)
         self._head, self._dialect = head, route.dialect
         self._body = framing.body_of_request(head)
         self._is_last = not head.is_keep_alive
         self._state = State.ANSWER if self._body.is_done else State.BODY
         self._deadline = now + relay.settings.timeouts.body
         self._awaits_continue = head.expects_continue
-        if self._is_refused(head):
+        if self._is_refused(incoming):
             return
-        out = relay.request_bytes(head)
         if self._body.is_done and head.method in _REPEATABLE:
             self._repeat = out
         self._find_upstream()
@@ -210,10 +209,10 @@ class Client(asyncio.Protocol):
         else:
             self._pass_up(out)
 
-    def _is_refused(self, head: RequestHead) -> bool:
-        relay, host = self._relay, head.host
-        if host is not None and not relay.allows(host):
-            self._reject(Rejection.HOST, replies.foreign_host(host.decode("latin-1")))
+    def _is_refused(self, incoming: "Incoming") -> bool:
+        relay, host = self._relay, incoming.head.host
+        if not incoming.is_allowed:
+            self._reject(Rejection.HOST, replies.foreign_host((host or b"").decode("latin-1")))
         elif relay.is_draining:
             self._reject(Rejection.DRAINING, replies.DRAINING)
         elif relay.in_flight > relay.settings.limits.in_flight:

@@ -69,7 +69,7 @@ class Upstream(asyncio.Protocol):
         self._pool = pool
         self._borrower: Borrower | None = None
         self._body: Body | None = None
-        self._buffer = bytearray()
+        self._buffer = b""
         self._searched = 0
         self._method = b""
         self._decodes = False
@@ -174,32 +174,37 @@ class Upstream(asyncio.Protocol):
             self.close()
             return
         self.has_answered = True
-        self._buffer += data
+        if self._buffer:
+            data, self._buffer = self._buffer + data, b""
         try:
-            while self._borrower is not None and self._body is None and self._buffer:
-                end = http1.find_end(self._buffer, max(0, self._searched - 3))
+            while data:
+                end = http1.find_end(data, max(0, self._searched - 3))
                 if end < 0:
-                    self._searched = len(self._buffer)
+                    self._buffer, self._searched = data, len(data)
                     return
                 self._searched = 0
-                head = http1.parse_response(bytes(self._buffer[:end]))
-                del self._buffer[:end]
-                self._take_head(head)
+                head, data = http1.parse_response(data[:end]), data[end:]
+                if not self._is_interim(head):
+                    self._take_head(head, data)
+                    return
         except BadHead as bad:
             self._break(bad.reason)
         except BadBody as bad:
             self._break(str(bad))
 
-    def _take_head(self, head: ResponseHead) -> None:
-        borrower = self._borrower
-        assert borrower is not None  # noqa: S101 - for the type checker
+    def _is_interim(self, head: ResponseHead) -> bool:
+        """Pass an answer 1xx on, after which another head comes."""
         if head.status == 101:
             raise BadHead(502, "it switches protocols, which nobody asked for")
-        if head.status < 200:
-            borrower.interim(head)
+        if head.status < 200 and self._borrower is not None:
+            self._borrower.interim(head)
+        return head.status < 200
+
+    def _take_head(self, head: ResponseHead, first: bytes) -> None:
+        """Pass the final head on; `first` came after it in the same read."""
+        borrower = self._borrower
+        if borrower is None:
             return
-        first = bytes(self._buffer)
-        self._buffer.clear()
         body = framing.body_of_answer(head, self._method)
         out = body.feed(first) if first else b""
         if body.rest:
@@ -224,7 +229,7 @@ class Upstream(asyncio.Protocol):
         self._borrower = None
         self._body = None
         self._observe = _ignore
-        self._buffer.clear()
+        self._buffer = b""
         self._searched = 0
 
     def eof_received(self) -> None:
