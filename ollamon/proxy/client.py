@@ -9,14 +9,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from enum import IntEnum
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, cast
 
 from ollamon.proxy import framing, http1, replies
 from ollamon.proxy.connection import HIGH_WATER, Upstream
 from ollamon.proxy.exchange import Exchange, refuse
 from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, RequestHead, ResponseHead
+from ollamon.proxy.injection import Injection
 from ollamon.proxy.replies import Refusal
 from ollamon.proxy.routes import Dialect, route_of
 from ollamon.proxy.tap import Ending, Rejection
@@ -34,8 +34,8 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 _monotonic = time.monotonic
 
 
-class State(IntEnum):
-    """Where a client's connection is."""
+class State:
+    """Where a client's connection is; plain numbers because an IntEnum is slow."""
 
     HEAD = 0
     """It waits for a head, or has a part of one."""
@@ -67,8 +67,8 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         *("_answer", "_awaits_continue", "_body", "_buffer", "_deadline", "_dial", "_dialect"),
-        *("_dropped", "_exchange", "_head", "_holds", "_is_cut_by_reset", "_is_last"),
-        *("_is_stalled", "_relay", "_repeat", "_searched", "_stalled_until", "_state"),
+        *("_dropped", "_exchange", "_head", "_holds", "_injection", "_is_cut_by_reset"),
+        *("_is_last", "_is_stalled", "_relay", "_repeat", "_searched", "_stalled_until", "_state"),
         *("_transport", "_upstream", "_waiting", "_waiting_size", "write"),
     )
 
@@ -97,6 +97,7 @@ class Client(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._body: Body | None = None
         self._answer: ResponseHead | None = None
+        self._injection: Injection | None = None
         self._dialect = Dialect.OLLAMA
         self._repeat = b""
         self._awaits_continue = False
@@ -127,10 +128,8 @@ class Client(asyncio.Protocol):
                 self._keep(data)
             case State.LINGER:
                 self._drop(len(data))
-            case State.CLOSING:
-                pass
             case _:
-                assert_never(self._state)
+                pass
 
     def eof_received(self) -> None:
         """A client that sends no more has left: Ollama gives it no answer either."""
@@ -187,7 +186,7 @@ class Client(asyncio.Protocol):
     def _begin(self, incoming: "Incoming", rest: bytes) -> None:
         """Begin an exchange; `rest` came in the same read as the head."""
         relay, now = self._relay, _monotonic()
-        head, method, route, out, _ = incoming
+        head, method, route, out, _, may_inject = incoming
         relay.in_flight += 1
         self._exchange = Exchange(relay.meter, method, route, now)
         self._head, self._dialect = head, route.dialect
@@ -200,6 +199,10 @@ class Client(asyncio.Protocol):
             return
         if self._body.is_done and head.method in _REPEATABLE:
             self._repeat = out
+        if may_inject:
+            self._injection = Injection(out)
+            self._read_body(rest)
+            return
         self._find_upstream()
         if self._body.is_done:
             self._pass_up(out)
@@ -233,7 +236,11 @@ class Client(asyncio.Protocol):
         assert exchange is not None  # noqa: S101 - for the type checker
         assert head is not None  # noqa: S101 - for the type checker
         self._upstream = upstream
-        upstream.lend(self, head.method, exchange.answer_read, decodes=head.minor == 0)
+        upstream.lend(
+            *(self, head.method, exchange.answer_read),
+            decodes=head.minor == 0,
+            body_of=self._injection.body_of_answer if self._injection else framing.body_of_answer,
+        )
         if self._is_stalled:
             upstream.pause()
 
@@ -284,7 +291,11 @@ class Client(asyncio.Protocol):
         out = payload = body.payload
         if head.is_chunked:
             out = framing.chunk_of(payload) + (framing.LAST_CHUNK if body.is_done else b"")
-        self._pass_up(prefix + out)
+        if self._injection is None:
+            self._pass_up(prefix + out)
+        elif whole := self._injection.take(payload, is_last=body.is_done):
+            self._find_upstream()
+            self._pass_up(whole)
         if payload:
             exchange.request_read(payload)
         now = _monotonic()
@@ -522,12 +533,10 @@ class Client(asyncio.Protocol):
                 self._deadline = now + self._relay.settings.timeouts.body
             case State.BODY:
                 self._fail(Ending.CLIENT_TIMEOUT, replies.SLOW_BODY)
-            case State.ANSWER:
-                pass
             case State.LINGER | State.CLOSING:
                 self._transport.abort()
             case _:
-                assert_never(self._state)
+                pass
 
     def drain(self) -> None:
         """Close if nothing runs; an exchange that runs may finish."""

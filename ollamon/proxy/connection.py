@@ -56,14 +56,15 @@ class Upstream(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_body", "_borrower", "_buffer", "_decodes", "_is_kept", "_is_paused", "_method"),
-        *("_observe", "_pool", "_searched", "_transport", "_write_down", "has_answered"),
+        *("_body", "_body_of", "_borrower", "_buffer", "_decodes", "_is_kept", "_is_paused"),
+        *("_method", "_observe", "_pool", "_searched", "_transport", "_write_down", "has_answered"),
         *("is_reused", "is_write_paused", "write"),
     )
 
     write: Callable[[bytes], None]
     _transport: asyncio.Transport
     _write_down: Callable[[bytes], None]
+    _body_of: Callable[[ResponseHead, bytes], Body]
 
     def __init__(self, pool: "Pool[Upstream]") -> None:
         self._pool = pool
@@ -97,6 +98,7 @@ class Upstream(asyncio.Protocol):
         observe: Callable[[bytes, float], None],
         *,
         decodes: bool,
+        body_of: Callable[[ResponseHead, bytes], Body] = framing.body_of_answer,
     ) -> None:
         """Begin an exchange.
 
@@ -105,12 +107,14 @@ class Upstream(asyncio.Protocol):
             method: Of its request; HEAD has answers without a body.
             observe: Called with the body's bytes and the time, after each read was passed on.
             decodes: The borrower does not know chunks.
+            body_of: How the answer's body is read.
         """
         self._borrower = borrower
         self._write_down = borrower.write
         self._method = method
         self._observe = observe
         self._decodes = decodes
+        self._body_of = body_of
         self._body = None
         self._is_kept = False
         self.has_answered = False
@@ -205,7 +209,7 @@ class Upstream(asyncio.Protocol):
         borrower = self._borrower
         if borrower is None:
             return
-        body = framing.body_of_answer(head, self._method)
+        body = self._body_of(head, self._method)
         out = body.feed(first) if first else b""
         if body.rest:
             raise BadBody("bytes after its end")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ollamon.access import ProxyAccess
-from ollamon.proxy import http1, replies
+from ollamon.proxy import http1, injection, replies
 from ollamon.proxy.client import Client
 from ollamon.proxy.connection import Upstream
 from ollamon.proxy.http1 import RequestHead
@@ -44,11 +44,13 @@ class RelaySettings:
         upstream: Where requests go.
         access: Which Host may come in.
         preserve_host: Pass the client's Host on.
+        inject_usage: Ask OpenAI streams for their usage.
     """
 
     upstream: UpstreamAddress
     access: ProxyAccess = field(default_factory=ProxyAccess)
     preserve_host: bool = False
+    inject_usage: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
 
@@ -62,6 +64,7 @@ class Incoming(NamedTuple):
         route: Where it goes.
         out: The head that upstream gets.
         is_allowed: Its Host may come in.
+        may_inject: Its body may have to be changed; see `injection`.
     """
 
     head: RequestHead
@@ -69,6 +72,7 @@ class Incoming(NamedTuple):
     route: Route
     out: bytes
     is_allowed: bool
+    may_inject: bool
 
 
 class Relay:
@@ -147,7 +151,8 @@ class Relay:
         )
         route = route_of(head.target.decode("latin-1"))
         is_allowed = head.host is None or self._allows(head.host)
-        return Incoming(head, head.method.decode("ascii"), route, out, is_allowed)
+        may_inject = settings.inject_usage and injection.may_apply(head, route)
+        return Incoming(head, head.method.decode("ascii"), route, out, is_allowed, may_inject)
 
     def _asks_allowed(self, host: bytes) -> bool:
         return self.settings.access.allows(host.decode("latin-1"))
