@@ -191,10 +191,11 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staging(
-    new_child: Callable[..., Child], **section: dict[str, object]
+    new_child: Callable[..., Child], program: str = "", **section: dict[str, object]
 ) -> AsyncIterator[Stage]:
     """Run upstream and a real proxy that knows the models of the cases."""
     stage = Stage(new_child("proxy", "listen", "metrics_listen"))
+    stage.child.program = program
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
