@@ -29,6 +29,8 @@ from prometheus_client.utils import floatToGoString
 from ollamon.metrics import catalog
 
 Labels = tuple[str, ...]
+Move = tuple[catalog.Metric, Labels, float]
+"""What a ledger adds to one series."""
 FOREVER = float("inf")
 
 
@@ -119,7 +121,7 @@ class Ledger(Collector):
             metric: {} if metric.labels else {(): 0} for metric in metrics
         }
 
-    def move(self, *moves: tuple[catalog.Metric, Labels, float]) -> None:
+    def move(self, *moves: Move) -> None:
         """Add each amount to its series, all at once; an amount of 0 makes a series begin."""
         with self._lock:
             for metric, labels, amount in moves:

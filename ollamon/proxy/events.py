@@ -8,6 +8,7 @@ dropped and an `Invalid` event tells so. None means unreported, which is not 0.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import NamedTuple
 
 # Beyond it a float, and so a sample, no longer holds every integer.
 MAX_COUNT = 2**53
@@ -97,8 +98,7 @@ class Invalid:
 Event = Model | Token | Usage | Estimate | Finish | Final | Failure | Invalid
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a whole answer, or the part of it that came, has said.
 
     Attributes:
@@ -143,8 +143,8 @@ def counts_of(
 ) -> tuple[tuple[int | None, ...], tuple[Invalid, ...]]:
     """Return the count under each name, None when unreported, and an Invalid for each bad one."""
     values = [document.get(name) for name in names]
-    found = tuple(map(count_of, values))
-    bad = sum(count is None for count in found) - values.count(None)
+    found = tuple([count_of(value) for value in values])
+    bad = found.count(None) - values.count(None)
     return found, (Invalid(),) * bad
 
 

@@ -5,7 +5,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ollamon.proxy import labels
 from ollamon.proxy.events import Problem, Report, Usage
@@ -45,8 +45,7 @@ class Decode:
         return self.tokens / self.seconds
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """Everything that the end of one exchange says.
 
     Attributes:
@@ -111,7 +110,7 @@ class Observation:
         self._listener = listener
         self._began_at = now
         self._complete_at: float | None = None
-        self._request: bytearray | None = bytearray()
+        self._request: bytes | None = b""
         self._requested_model = ""
         self._head: AnswerHead | None = None
         self._reader: Reader | None = None

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Instruments
+from ollamon.metrics.instruments import Instruments, Move
 from ollamon.proxy import labels
 from ollamon.proxy.events import Problem
 from ollamon.proxy.generation import (
@@ -34,6 +34,14 @@ RECENT = 200
 """Request records that are kept."""
 
 
+_Kind = tuple[str, str, str, str, Outcome]
+_Over = tuple[float, Observation, End, str, str]
+_ACTIVE = catalog.ACTIVE_REQUESTS
+_BEGAN: tuple[Move, Move] = (
+    (catalog.REQUESTS_ACCEPTED, (), 1),
+    (_ACTIVE, (labels.UNKNOWN,), 1),
+)
+_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
 # An answer that brings nothing for so long is stalled.
 STALLED_S = 60.0
 
@@ -62,7 +70,10 @@ class Recorder:
         self._names = labels.ModelNames(max_models)
         self._ids = itertools.count(1)
         self._open: dict[int, Observation] = {}
-        self._recent: deque[RequestRecord] = deque(maxlen=RECENT)
+        # Made into records when somebody asks.
+        self._recent: deque[_Over] = deque(maxlen=RECENT)
+        self._move = instruments.ledger.move
+        self._moves: dict[_Kind, tuple[Move, Move]] = {}
         self._models: dict[str, ModelMeter] = {}
         self._residence = Residence()
         self._durations: dict[tuple[str, str, str], Callable[[float], None]] = {}
@@ -78,9 +89,7 @@ class Recorder:
         """Count a request head that was understood, and watch its exchange."""
         exchange = Observation(self, next(self._ids), labels.method_label(method), route, now)
         self._open[exchange.id] = exchange
-        self._instruments.ledger.move(
-            (catalog.REQUESTS_ACCEPTED, (), 1), (catalog.ACTIVE_REQUESTS, (labels.UNKNOWN,), 1)
-        )
+        self._move(*_BEGAN)
         return exchange
 
     def refused(self, reason: Rejection) -> None:
@@ -121,7 +130,7 @@ class Recorder:
 
     def recent(self) -> tuple[RequestRecord, ...]:
         """The last requests that ended, oldest first."""
-        return tuple(self._recent)
+        return tuple(_record(*over) for over in self._recent)
 
     def in_flight(self) -> tuple[RequestInFlight, ...]:
         """The requests that run, oldest first."""
@@ -164,8 +173,7 @@ class Recorder:
     def renamed(self, exchange: Observation, name: str) -> None:
         """Move a running request under the model that its body names."""
         label = self._names.label(name)
-        active = catalog.ACTIVE_REQUESTS
-        self._instruments.ledger.move((active, (exchange.model,), -1), (active, (label,), 1))
+        self._move((_ACTIVE, (exchange.model,), -1), (_ACTIVE, (label,), 1))
         exchange.model = label
         # A scrape while it runs sees its series at 0, so that `rate` counts the first request too.
         self._duration_of(exchange.method, exchange.route.endpoint, label)
@@ -211,25 +219,33 @@ class Recorder:
         model = self._names.label(end.model_name)
         status = labels.status_label(end.status)
         method, endpoint = exchange.method, exchange.route.endpoint
-        self._instruments.ledger.move(
-            (catalog.ACTIVE_REQUESTS, (exchange.model,), -1),
-            (catalog.REQUESTS, (method, endpoint, model, status), 1),
-            (catalog.REQUEST_OUTCOMES, (endpoint, model, end.outcome.value), 1),
-        )
+        kind = (method, endpoint, model, status, end.outcome)
+        moves = self._moves.get(kind) or self._moves_of(kind)
+        self._move((_ACTIVE, (exchange.model,), -1), *moves)
         self._duration_of(method, endpoint, model)(end.duration_s)
         request_size, answer_size = self._sizes.get(endpoint) or self._sizes_of(endpoint)
         request_size(end.request_size)
         answer_size(end.answer_size)
-        self._count_folded(method, endpoint, model, status)
+        if labels.OTHER in kind:
+            self._count_folded(method, endpoint, model, status)
         if end.fault is not None:
             self._instruments.counter(catalog.UPSTREAM_ERRORS).labels(end.fault.value).inc()
         for problem in end.problems:
             self._problem(problem)
-        if exchange.route.reading in (Reading.GENERATION, Reading.EMBEDDING):
+        if exchange.route.reading in _COMPUTED:
             self._observe_generation(endpoint, model, end)
         elif model in self._names:
             self._residence.use(model, None)
-        self._recent.append(self._record(exchange, end, model, status))
+        self._recent.append((self._wall(), exchange, end, model, status))
+
+    def _moves_of(self, kind: _Kind) -> tuple[Move, Move]:
+        """Return what the end of a request like this one adds; kept, as its series are."""
+        method, endpoint, model, status, outcome = kind
+        found = self._moves[kind] = (
+            (catalog.REQUESTS, (method, endpoint, model, status), 1),
+            (catalog.REQUEST_OUTCOMES, (endpoint, model, outcome.value), 1),
+        )
+        return found
 
     def _count_folded(self, method: str, endpoint: str, model: str, status: str) -> None:
         for name, value in (
@@ -251,21 +267,24 @@ class Recorder:
         if count is not None and end.outcome is Outcome.OK and is_generation:
             count()
 
-    def _record(self, exchange: Observation, end: End, model: str, status: str) -> RequestRecord:
-        return RequestRecord(
-            id=exchange.id,
-            ended_at=self._wall(),
-            method=exchange.method,
-            endpoint=exchange.route.endpoint,
-            model=model,
-            status=status,
-            outcome=end.outcome.value,
-            is_stream=end.is_stream,
-            duration_s=end.duration_s,
-            time_to_first_token_s=end.first_token_s,
-            prompt_tokens=end.usage.prompt_tokens,
-            generated_tokens=end.usage.generated_tokens,
-            tokens_per_second=end.rate,
-            load_s=end.usage.load_s,
-            finish=labels.name_label(end.finish),
-        )
+
+def _record(
+    ended_at: float, exchange: Observation, end: End, model: str, status: str
+) -> RequestRecord:
+    return RequestRecord(
+        id=exchange.id,
+        ended_at=ended_at,
+        method=exchange.method,
+        endpoint=exchange.route.endpoint,
+        model=model,
+        status=status,
+        outcome=end.outcome.value,
+        is_stream=end.is_stream,
+        duration_s=end.duration_s,
+        time_to_first_token_s=end.first_token_s,
+        prompt_tokens=end.usage.prompt_tokens,
+        generated_tokens=end.usage.generated_tokens,
+        tokens_per_second=end.rate,
+        load_s=end.usage.load_s,
+        finish=labels.name_label(end.finish),
+    )
