@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from ollamon.access import ProxyAccess
 from ollamon.proxy import http1, injection, replies
 from ollamon.proxy.client import Client
 from ollamon.proxy.connection import Upstream
+from ollamon.proxy.exchange import note_connection
 from ollamon.proxy.http1 import RequestHead
 from ollamon.proxy.pool import Pool, UpstreamAddress, why
 from ollamon.proxy.routes import Route, route_of
@@ -180,6 +182,7 @@ class Relay:
     async def _connect(self, client: Client) -> None:
         address = self.settings.upstream
         limit = self.settings.timeouts.connect
+        began = time.monotonic()
         try:
             async with asyncio.timeout(limit):
                 _, upstream = await self._loop.create_connection(
@@ -192,6 +195,7 @@ class Relay:
             client.not_connected(Ending.UPSTREAM_REFUSED, refusal)
         else:
             client.connected(upstream)
+            note_connection(self.meter, time.monotonic() - began)
 
     def _stop_accepting(self) -> None:
         if self._server is not None:

@@ -81,6 +81,9 @@ class Meter(Protocol):
     def began(self, method: str, route: Route, now: float) -> Tap:
         """A request head was understood."""
 
+    def connected(self, seconds: float) -> None:
+        """A new connection to upstream was made, in this time."""
+
     def refused(self, reason: Rejection) -> None:
         """A request was refused; without a tap when its head could not be understood."""
 

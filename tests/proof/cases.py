@@ -6,7 +6,7 @@ product is asked.
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MODELS = ("alpha:7b", "beta", "gamma/x:1b", "delta")
 LABELS = {"": "unknown", "beta:latest": "beta", "no-such": "other"}
@@ -23,9 +23,14 @@ KINDS = {
     **{"reset": 2, "garbage": 2, "foreign": 2, "malformed": 2, "left after the end": 2},
     **{"abort upload": 1, "abort prefill": 2, "abort stream": 2, "abort plain": 1},
 }
+ANTHROPIC_FINISH = {"stop": "end_turn", "length": "max_tokens"}
 JSON_TYPE = b"application/json"
 LINES_TYPE = b"application/x-ndjson"
 EVENTS_TYPE = b"text/event-stream"
+QUEUE_NS = 100_000
+PREFILL_NS = 900_000
+CUT = 9
+"""Bytes of a framed chunk that a cut leaves out, its line end included."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Expected:
     Attributes:
         rate: Tokens per second where upstream told its decode time.
         has_rate: A rate was observed, told or seen.
+        cached: Tokens of the prompt that came from a cache; None is untold.
+        chunks: Objects of the stream that carried a token.
+        has_gap: Something came after the first token.
+        phases: Seconds by phase, as upstream told them.
+        relayed: Bytes of the answer's body.
     """
 
     status: str
@@ -46,6 +56,12 @@ class Expected:
     has_rate: bool = False
     has_first_token: bool = False
     load_s: float | None = None
+    cached: int | None = None
+    finish: str = ""
+    chunks: int = 0
+    has_gap: bool = False
+    phases: tuple[tuple[str, float], ...] = ()
+    relayed: int = 0
 
 
 @dataclass
@@ -72,6 +88,13 @@ class Case:
     def endpoint(self) -> str:
         return self.path
 
+    @property
+    def uploaded(self) -> int:
+        """How much of the body upstream is given."""
+        if self.kind == "foreign":
+            return 0
+        return len(self.body) * 2 // 3 if self.kind == "abort upload" else len(self.body)
+
     def request(self) -> bytes:
         host = "evil.com" if self.kind == "foreign" else "localhost"
         more = "\r\nContent-Length: +1" if self.kind == "malformed" else ""
@@ -95,7 +118,7 @@ def make_case(number: int, prompt: str = "why", word: str = "so", kind: str = ""
     kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
     if kind == "list":
         case = Case(number, kind, "GET", "/api/tags", "", b"", pieces=[b'{"models":[]}'])
-        case.is_chunked, case.expected = rng.random() < 0.5, Expected("200", "ok")
+        case.is_chunked, case.expected = rng.random() < 0.5, Expected("200", "ok", relayed=13)
         return case
     if kind == "embed":
         return _embedding(rng, number, prompt)
@@ -128,6 +151,8 @@ class Told:
     has_usage: bool
     load_ns: int
     decode_ns: int
+    cached: int | None
+    finish: str
 
     @classmethod
     def random(cls, rng: random.Random) -> "Told":
@@ -137,20 +162,39 @@ class Told:
             rng.random() < 0.8,
             rng.choice([0, 1_500_000, 40_000_000, 2_300_000_000]),
             rng.randint(10**7, 10**10),
+            rng.choice([None, None, 0, 1]),
+            rng.choice(["stop", "stop", "length"]),
         )
 
 
 def _finished(dialect: str, told: Told, *, is_stream: bool) -> Expected:
-    if dialect == "ollama":
-        rate = told.generated / (told.decode_ns / 1e9)
-        return Expected(
-            *("200", "ok", "", told.prompt, told.generated, rate, True, is_stream),
-            load_s=told.load_ns / 1e9 or None,
-        )
-    has_usage = told.has_usage or dialect == "anthropic" or not is_stream
-    return Expected(
-        *("200", "ok", "", told.prompt if has_usage else None),
-        *(told.generated if has_usage else None, None, is_stream and has_usage, is_stream),
+    whole = Expected(
+        *("200", "ok"),
+        finish=told.finish,
+        has_first_token=is_stream,
+        chunks=told.generated if is_stream else 0,
+        has_gap=is_stream,
+    )
+    if not (told.has_usage or dialect != "openai" or not is_stream):
+        return whole
+    whole = replace(
+        whole, prompt=told.prompt, generated=told.generated, cached=told.cached, has_rate=is_stream
+    )
+    if dialect != "ollama":
+        return whole
+    decode_s = told.decode_ns / 1e9
+    phases = {
+        "queue": QUEUE_NS / 1e9,
+        "load": told.load_ns / 1e9,
+        "prefill": PREFILL_NS / 1e9,
+        "decode": decode_s,
+    }
+    return replace(
+        whole,
+        rate=told.generated / decode_s,
+        has_rate=True,
+        load_s=told.load_ns / 1e9 or None,
+        phases=tuple(phases.items()),
     )
 
 
@@ -167,12 +211,14 @@ def _spoil(case: Case, dialect: str, whole: Expected, word: str) -> None:
             case.expected = Expected(case.status[:3].decode(), outcome, fault)
         case "error line":
             case.pieces = [*case.pieces[:2], ERROR_LINES[dialect](word)]
-            case.expected = Expected("200", "upstream_error", "error_line")
+            case.expected = Expected(
+                *("200", "upstream_error", "error_line"), chunks=2, has_gap=True
+            )
         case "cut":
-            case.expected = Expected("200", "truncated", "truncated")
+            case.expected = Expected(*("200", "truncated", "truncated"), chunks=1, has_gap=True)
         case "unfinished":
             case.pieces = case.pieces[:2]
-            case.expected = Expected("200", "truncated", "truncated")
+            case.expected = Expected(*("200", "truncated", "truncated"), chunks=2, has_gap=True)
         case "reset":
             case.expected = Expected("502", "upstream_error", "reset")
         case "garbage":
@@ -183,11 +229,26 @@ def _spoil(case: Case, dialect: str, whole: Expected, word: str) -> None:
         case "abort upload" | "abort prefill" | "abort plain":
             case.expected = Expected("499", "client_abort")
         case "abort stream":
-            case.expected = Expected("200", "client_abort", has_first_token=True)
+            case.expected = Expected("200", "client_abort", has_first_token=True, chunks=1)
         case "malformed":
             case.expected = None
         case _:
             pass
+    if case.expected is not None:
+        case.expected = replace(case.expected, relayed=_relayed(case))
+
+
+def _relayed(case: Case) -> int:
+    """How much of the answer's body the client is given."""
+    match case.kind:
+        case "reset" | "garbage" | "foreign" | "abort upload" | "abort prefill" | "abort plain":
+            return 0
+        case "abort stream":
+            return len(case.pieces[0])
+        case "cut":
+            return len(case.pieces[0]) + len(case.pieces[1]) - (CUT - 2)
+        case _:
+            return sum(map(len, case.pieces))
 
 
 def _embedding(rng: random.Random, number: int, prompt: str) -> Case:
@@ -202,12 +263,18 @@ def _embedding(rng: random.Random, number: int, prompt: str) -> Case:
         }
         if not told.load_ns:
             del document["load_duration"]
-        case.expected = Expected("200", "ok", prompt=told.prompt, load_s=told.load_ns / 1e9 or None)
+        case.expected = Expected(
+            *("200", "ok"),
+            prompt=told.prompt,
+            load_s=told.load_ns / 1e9 or None,
+            phases=(("load", told.load_ns / 1e9),),
+        )
     else:
         usage = {"prompt_tokens": told.prompt, "total_tokens": told.prompt}
         document = {"object": "list", "data": [], "model": model, "usage": usage}
         case.expected = Expected("200", "ok", prompt=told.prompt)
     case.pieces = [json.dumps(document).encode()]
+    case.expected = replace(case.expected, relayed=len(case.pieces[0]))
     return case
 
 
@@ -222,19 +289,25 @@ def _said(path: str, text: str) -> dict[str, object]:
 
 
 def _counters(told: Told) -> dict[str, object]:
-    found = {"total_duration": told.load_ns + told.decode_ns + 10**6}
-    if told.load_ns:
-        found["load_duration"] = told.load_ns
+    total = told.load_ns + told.decode_ns + QUEUE_NS + PREFILL_NS
+    found = {"total_duration": total, "load_duration": told.load_ns}
+    found |= {"prompt_eval_count": told.prompt, "prompt_eval_cached_count": told.cached}
+    found |= {"prompt_eval_duration": PREFILL_NS}
+    found |= {"eval_count": told.generated, "eval_duration": told.decode_ns}
+    # Ollama leaves out zeros; a count that is not told is left out too.
+    may_be_zero = "prompt_eval_cached_count"
     return {
-        **found,
-        **{"prompt_eval_count": told.prompt, "prompt_eval_duration": 900_000},
-        **{"eval_count": told.generated, "eval_duration": told.decode_ns},
+        name: value
+        for name, value in found.items()
+        if value or (name == may_be_zero and value is not None)
     }
 
 
 def _native_plain(path: str, model: str, word: str, told: Told) -> bytes:
     said = _said(path, word)
-    return _line({"model": model, **said, "done": True, "done_reason": "stop", **_counters(told)})
+    return _line(
+        {"model": model, **said, "done": True, "done_reason": told.finish, **_counters(told)}
+    )
 
 
 def _native_stream(path: str, model: str, word: str, told: Told) -> list[bytes]:
@@ -245,11 +318,11 @@ def _native_stream(path: str, model: str, word: str, told: Told) -> list[bytes]:
     return [*lines, _native_plain(path, model, "", told) + b"\n"]
 
 
-def _usage(told: Told) -> dict[str, int]:
-    return {
-        **{"prompt_tokens": told.prompt, "completion_tokens": told.generated},
-        "total_tokens": told.prompt + told.generated,
-    }
+def _usage(told: Told) -> dict[str, object]:
+    usage = {"prompt_tokens": told.prompt, "completion_tokens": told.generated}
+    if told.cached is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": told.cached}
+    return {**usage, "total_tokens": told.prompt + told.generated}
 
 
 def _choice(path: str, text: str, key: str) -> dict[str, object]:
@@ -259,7 +332,7 @@ def _choice(path: str, text: str, key: str) -> dict[str, object]:
 
 
 def _openai_plain(path: str, model: str, word: str, told: Told) -> bytes:
-    choice = _choice(path, word, "message") | {"finish_reason": "stop"}
+    choice = _choice(path, word, "message") | {"finish_reason": told.finish}
     return _line({"id": "c", "model": model, "choices": [choice], "usage": _usage(told)})
 
 
@@ -268,19 +341,28 @@ def _openai_stream(path: str, model: str, word: str, told: Told) -> list[bytes]:
         return b"data: " + _line({"id": "c", "model": model, "choices": choices, **more}) + b"\n\n"
 
     events = [event([_choice(path, f"{word} {n}", "delta")]) for n in range(told.generated)]
-    events.append(event([_choice(path, "", "delta") | {"finish_reason": "stop"}]))
+    events.append(event([_choice(path, "", "delta") | {"finish_reason": told.finish}]))
     if told.has_usage:
         events.append(event([], usage=_usage(told)))
     return [*events, b"data: [DONE]\n\n"]
 
 
-def _anthropic_plain(path: str, model: str, word: str, told: Told) -> bytes:
+def _anthropic_usage(told: Told) -> dict[str, int]:
+    """Its input tokens exclude cached ones."""
     usage = {"input_tokens": told.prompt, "output_tokens": told.generated}
+    if told.cached is not None:
+        usage["input_tokens"] -= told.cached
+        usage["cache_read_input_tokens"] = told.cached
+    return usage
+
+
+def _anthropic_plain(path: str, model: str, word: str, told: Told) -> bytes:
+    usage = _anthropic_usage(told)
     content = [{"type": "text", "text": word}]
     return _line(
         {
             **{"id": "m", "type": "message", "model": model, "content": content},
-            **{"stop_reason": "end_turn", "usage": usage},
+            **{"stop_reason": ANTHROPIC_FINISH[told.finish], "usage": usage},
         }
     )
 
@@ -295,14 +377,14 @@ def _anthropic_stream(path: str, model: str, word: str, told: Told) -> list[byte
         _event("content_block_delta", index=0, delta={"type": "text_delta", "text": f"{word} {n}"})
         for n in range(told.generated)
     ]
-    usage = {"input_tokens": told.prompt, "output_tokens": told.generated}
+    usage = _anthropic_usage(told)
     begin = _event("message_start", message=start)
     begin += _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     return [
         begin + texts[0],
         *texts[1:],
         _event("content_block_stop", index=0),
-        _event("message_delta", delta={"stop_reason": "end_turn"}, usage=usage),
+        _event("message_delta", delta={"stop_reason": ANTHROPIC_FINISH[told.finish]}, usage=usage),
         _event("message_stop"),
     ]
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.children import Child
 from tests.fakes.upstream import WAIT_S, soon
-from tests.proof.cases import MODELS, Case
+from tests.proof.cases import CUT, MODELS, Case
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -34,12 +34,14 @@ class Stage:
     Attributes:
         cases: Number -> case; upstream finds its part here.
         open_at_upstream: Connections of the child.
+        connections_used: Those on which a case came, and not what the proxy asks itself.
         seen: Number of a case -> set when the client got the first piece.
     """
 
     child: Child
     cases: dict[int, Case] = field(default_factory=dict)
     open_at_upstream: int = 0
+    connections_used: int = 0
     seen: dict[int, asyncio.Event] = field(default_factory=dict)
     reached: dict[int, asyncio.Event] = field(default_factory=dict)
 
@@ -48,17 +50,21 @@ class Stage:
         self.open_at_upstream += 1
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while await self._answer(reader, writer):
-                    pass
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.connections_used += b"\r\nX-Case:" in head
+                while await self._answer(head, reader, writer):
+                    head = await reader.readuntil(b"\r\n\r\n")
         finally:
             self.open_at_upstream -= 1
             writer.transport.abort()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:-2])
+    async def _answer(
+        self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        lines = head.decode("latin-1").split("\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in lines[1:-2])
         if "x-case" not in fields:
-            writer.write(poll_answer(head.split(" ")[1]))
+            writer.write(poll_answer(lines[0].split(" ")[1]))
             return True
         case = self.cases[int(fields["x-case"])]
         self.reached[case.number].set()
@@ -84,7 +90,7 @@ class Stage:
             assert await soon(reader.read(1)) == b""
             return False
         if case.kind == "cut":
-            writer.write(rest[0][:-3])
+            writer.write(rest[0][:-CUT])
             await writer.drain()
             writer.close()
             return False
@@ -106,7 +112,7 @@ class Stage:
         try:
             data = case.request()
             if case.kind == "abort upload":
-                writer.write(data[: -len(case.body) // 3 or None])
+                writer.write(data[: case.uploaded - len(case.body)])
                 await soon(self.reached[case.number].wait())
                 return got
             writer.write(data)

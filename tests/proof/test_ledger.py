@@ -23,7 +23,12 @@ class Ledger:
         self.values: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
-        self.values[P + name, frozenset(labels.items())] += value
+        full = name if name.startswith("ollamon_") else P + name
+        self.values[full, frozenset(labels.items())] += value
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        self.add(name + "_count", **labels)
+        self.add(name + "_sum", value, **labels)
 
     def take(self, case: Case) -> None:
         if case.expected is None:
@@ -40,37 +45,89 @@ class Ledger:
             self.add("rejections_total", reason="host")
         if told.fault:
             self.add("upstream_errors_total", reason=told.fault)
+        if model == "other":
+            self.add("ollamon_label_values_dropped_total", label="model")
+        self.observe("request_size_bytes", case.uploaded, endpoint=case.endpoint)
+        self.observe("response_size_bytes", told.relayed, endpoint=case.endpoint)
+        self._take_tokens(case)
+        self._take_times(case)
+
+    def _take_tokens(self, case: Case) -> None:
+        told, model = case.expected, case.label
         if told.prompt is not None:
             self.add("prompt_tokens_total", told.prompt, model=model)
+            self.observe("request_prompt_tokens", told.prompt, model=model)
         if told.generated is not None:
             self.add("generated_tokens_total", told.generated, model=model)
-        self._take_times(case)
+            self.observe("request_generated_tokens", told.generated, model=model)
+        if told.cached is not None:
+            self.add("cached_prompt_tokens_total", told.cached, model=model)
+            self.add("cache_reported_prompt_tokens_total", told.prompt, model=model)
+        if told.finish:
+            self.add("finish_reasons_total", model=model, reason=told.finish)
+            state = "missing" if told.prompt is None else "reported"
+            self.add("usage_reports_total", endpoint=case.endpoint, state=state)
+        self.add("streamed_chunks_total", told.chunks, model=model)
 
     def _take_times(self, case: Case) -> None:
         told, model = case.expected, case.label
         if told.has_first_token:
             self.add("time_to_first_token_seconds_count", model=model)
+        if told.has_gap:
+            self.add("stream_gap_seconds_count")
         if told.has_rate:
             self.add("tokens_per_second_count", model=model)
             self.add("time_per_output_token_seconds_count", model=model)
+            source = "proxy" if told.rate is None else "ollama"
+            tokens = told.generated - (told.rate is None)
+            self.add("decode_tokens_total", tokens, model=model, source=source)
         if told.load_s:
-            self.add("model_load_duration_seconds_count", model=model)
-            self.add("model_load_duration_seconds_sum", told.load_s, model=model)
+            self.observe("model_load_duration_seconds", told.load_s, model=model)
+            # No model is ever in /api/ps: each load is a cold one.
+            self.observe("cold_load_duration_seconds", told.load_s, model=model)
+        for phase, seconds in told.phases:
+            self.add("upstream_phase_seconds_total", seconds, model=model, phase=phase)
+            if phase == "decode":
+                self.add("decode_seconds_total", seconds, model=model, source="ollama")
+            if phase == "prefill":
+                cached = "unreported" if told.cached is None else "reported"
+                tokens = told.prompt - (told.cached or 0)
+                self.add("prefill_tokens_total", tokens, model=model, cached=cached)
+                self.add("prefill_seconds_total", seconds, model=model, cached=cached)
 
 
-COUNTED = (
+COUNTED = {
     *("requests_accepted_total", "requests_total", "request_duration_seconds_count"),
     *("request_outcomes_total", "rejections_total", "upstream_errors_total"),
     *("prompt_tokens_total", "generated_tokens_total", "time_to_first_token_seconds_count"),
     *("tokens_per_second_count", "time_per_output_token_seconds_count"),
     *("model_load_duration_seconds_count", "model_load_duration_seconds_sum"),
-    "metric_extraction_errors_total",
-)
+    *("cold_load_duration_seconds_count", "cold_load_duration_seconds_sum"),
+    *("request_prompt_tokens_count", "request_prompt_tokens_sum"),
+    *("request_generated_tokens_count", "request_generated_tokens_sum"),
+    *("request_size_bytes_count", "request_size_bytes_sum"),
+    *("response_size_bytes_count", "response_size_bytes_sum"),
+    *("cached_prompt_tokens_total", "cache_reported_prompt_tokens_total"),
+    *("finish_reasons_total", "usage_reports_total", "streamed_chunks_total"),
+    *("stream_gap_seconds_count", "time_to_first_answer_token_seconds_count"),
+    *("decode_tokens_total", "prefill_tokens_total", "prefill_seconds_total"),
+    *(
+        "upstream_phase_seconds_total",
+        "upstream_connect_seconds_count",
+        "metric_extraction_errors_total",
+    ),
+}
+
+
+def is_counted(name: str, labels: frozenset[tuple[str, str]]) -> bool:
+    if name == P + "decode_seconds_total":
+        # Those that the proxy saw itself are known to no one else.
+        return ("source", "ollama") in labels
+    return name.removeprefix(P) in COUNTED or name == "ollamon_label_values_dropped_total"
 
 
 def counted(samples: Samples) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    names = {P + name for name in COUNTED}
-    return {key: value for key, value in samples.items() if key[0] in names and value}
+    return {key: value for key, value in samples.items() if value and is_counted(*key)}
 
 
 def assert_equal(samples: Samples, ledger: Ledger) -> None:
@@ -111,6 +168,8 @@ async def test_every_number_equals_the_ledger(new_child):
                 and sum_of(found, P + "active_requests") == 0
             )
         )
+        ledger.add("upstream_connect_seconds_count", stage.connections_used)
+        assert len(ledger.values) > 300
         assert_equal(samples, ledger)
         assert_sane(samples, cases)
         assert all(v == 0 for (name, _), v in samples.items() if name == P + "active_requests")
