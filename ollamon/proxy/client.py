@@ -308,6 +308,8 @@ class Client(asyncio.Protocol):
     def _request_complete(self, now: float, rest: bytes) -> None:
         self._state = State.ANSWER
         self._deadline = NEVER
+        # It holds the last read, which may be large and is of no use during a long answer.
+        self._body = None
         if self._exchange is not None:
             self._exchange.request_complete(now)
         if rest:

@@ -10,7 +10,12 @@ from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, ResponseHead
 from ollamon.proxy.pool import Pool
 
-HIGH_WATER = 64 * 1024
+HIGH_WATER = 0
+"""Bytes that may wait for a slow reader before the other side is paused, beside one read.
+
+With 0 uvloop writes at once; else it first collects what the other connections have to say in this
+turn of the loop, and each token waits for all of them and for its own observation.
+"""
 
 _monotonic = time.monotonic
 
