@@ -516,8 +516,9 @@ def test_thinking_first_makes_the_first_visible_token_a_moment_of_its_own(stack)
 def test_the_longest_silence_after_the_first_token_is_kept(stack):
     tap = stack.recorder.began("POST", CHAT, 1.0)
     tap.request_complete(1.0)
-    tap.answer_began(NDJSON, 50.0)
-    for moment, data in ((51.0, SAYS), (52.0, SAYS), (59.0, SAYS), (60.0, ENDS)):
+    tap.answer_began(NDJSON, 2.0)
+    nothing = SAYS.replace(b" The", b"")
+    for moment, data in ((3.0, nothing), (51.0, SAYS), (52.0, SAYS), (59.0, SAYS), (60.0, ENDS)):
         tap.answer_read(data, moment)
     tap.ended(Ending.COMPLETE, 200, 61.0)
     stack.chat(SAYS + ENDS)
