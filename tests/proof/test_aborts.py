@@ -17,6 +17,7 @@ import pytest
 from ollamon.proxy.tap import Ending
 from tests.fakes.client import Bench, bench, request
 from tests.fakes.upstream import answer, eventually, soon
+from tests.proof.stage import reset_on_close
 
 _log = logging.getLogger(__name__)
 COUNT = 10_000 if os.environ.get("OLLAMON_FULL") else 200
@@ -51,10 +52,14 @@ async def abort(stage: Bench, rng: random.Random, phase: str) -> float:
         await client.read_until(b"\r\n\r\n")
     connection = stage.upstream.connections[number]
     began = time.monotonic()
-    if rng.random() < 0.5:
-        client.leave()
-    else:
-        client.writer.close()
+    match rng.choice(["reset", "abort", "close"]):
+        case "reset":
+            reset_on_close(client.writer)
+            client.leave()
+        case "abort":
+            client.leave()
+        case _:
+            client.writer.close()
     await connection.closed()
     took = time.monotonic() - began
     stage.clients.clear()

@@ -186,12 +186,13 @@ async def stale_get(stage):
 
 @fault("stale keep-alive, a POST")
 async def stale_post(stage):
-    stage.upstream.script = sequence(replay(answer()), stale, replay(answer()))
-    client = await stage.client()
-    before = len(stage.upstream.requests)
-    assert [(await client.ask(CHAT)).status for _ in range(2)] == [200, 502]
-    assert len(stage.upstream.requests) == before + 2
-    client.leave()
+    for data in (CHAT, request("POST", "/api/chat")):
+        stage.upstream.script = sequence(replay(answer()), stale, replay(answer()))
+        client = await stage.client()
+        before = len(stage.upstream.requests)
+        assert [(await client.ask(data)).status for _ in range(2)] == [200, 502]
+        assert len(stage.upstream.requests) == before + 2
+        client.leave()
 
 
 @fault("restart")
