@@ -15,6 +15,9 @@ from ollamon.proxy.residence import LoadReason
 class FinishReason(StrEnum):
     """Why a model stopped, in one vocabulary; values of the label `reason`."""
 
+    # A key of every request; an Enum's own hash is a Python function.
+    __hash__ = str.__hash__
+
     STOP = "stop"
     LENGTH = "length"
     TOOL_CALLS = "tool_calls"
@@ -27,6 +30,8 @@ class FinishReason(StrEnum):
 class UsageState(StrEnum):
     """What a finished generation told of its counts; values of the label `state`."""
 
+    __hash__ = str.__hash__
+
     REPORTED = "reported"
     PARTIAL = "partial"
     MISSING = "missing"
@@ -35,6 +40,8 @@ class UsageState(StrEnum):
 class UpstreamPhase(StrEnum):
     """Where upstream's time went; values of the label `phase`."""
 
+    __hash__ = str.__hash__
+
     QUEUE = "queue"
     LOAD = "load"
     PREFILL = "prefill"
@@ -42,6 +49,7 @@ class UpstreamPhase(StrEnum):
 
 
 _CACHED = ("reported", "unreported")
+_TIMED = (UpstreamPhase.LOAD, UpstreamPhase.PREFILL, UpstreamPhase.DECODE)
 _REASONS = {
     **{reason.value: reason for reason in FinishReason},
     "end_turn": FinishReason.STOP,
@@ -70,12 +78,8 @@ def usage_state(usage: Usage) -> UsageState:
 
 def phases_of(usage: Usage) -> tuple[tuple[UpstreamPhase, float], ...]:
     """Return the seconds of each phase that was reported; what no phase explains is the queue."""
-    times = (
-        (UpstreamPhase.LOAD, usage.load_s),
-        (UpstreamPhase.PREFILL, usage.prefill_s),
-        (UpstreamPhase.DECODE, usage.decode_s),
-    )
-    known = tuple((phase, seconds) for phase, seconds in times if seconds)
+    times = zip(_TIMED, (usage.load_s, usage.prefill_s, usage.decode_s), strict=True)
+    known = tuple([(phase, seconds) for phase, seconds in times if seconds])
     if not usage.total_s or not (usage.prefill_s or usage.decode_s):
         # An embedding tells its total alone, and most of that is no queue.
         return known

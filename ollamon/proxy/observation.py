@@ -21,11 +21,17 @@ _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,256})"')
 # No machine decodes a million tokens a second: the clock or the counter is wrong.
 _MAX_RATE = 1e6
 # Exchanges in which upstream did its part as far as it was let.
-_SERVED = frozenset({Outcome.OK, Outcome.CLIENT_ABORT})
+_SERVED = (Outcome.OK, Outcome.CLIENT_ABORT)
+_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
+_UNREAD = Report(is_stream=False)
+_NO_USAGE = Usage()
 
 
 class Clock(StrEnum):
     """Who measured a decode time; values of the label `source`."""
+
+    # A key of every request; an Enum's own hash is a Python function.
+    __hash__ = str.__hash__
 
     OLLAMA = "ollama"
     PROXY = "proxy"
@@ -208,8 +214,8 @@ class Observation:
 
     def _end(self, ending: Ending, status: int | None, report: Report | None, now: float) -> End:
         outcome, fault = judge(ending, status, report, has_head=self._head is not None)
-        said = report or Report(is_stream=False)
-        usage = said.usage or Usage()
+        said = report or _UNREAD
+        usage = said.usage or _NO_USAGE
         decode, is_valid = decode_of(said)
         problems = said.problems if is_valid else said.problems | {Problem.INVALID_NUMBER}
         if self._is_unreadable():
@@ -243,7 +249,7 @@ class Observation:
 
     def _is_served(self, outcome: Outcome) -> bool:
         """Say whether a 2xx answered for the model."""
-        is_told = self.route.reading in (Reading.GENERATION, Reading.EMBEDDING)
+        is_told = self.route.reading in _COMPUTED
         is_2xx = self._head is not None and 200 <= self._head.status < 300
         return is_told and is_2xx and outcome in _SERVED
 
@@ -269,7 +275,7 @@ def decode_of(report: Report) -> tuple[Decode | None, bool]:
     Upstream's own decode time comes first; else the tokens after the first one and the time
     between the first and the last, as seen here.
     """
-    usage = report.usage or Usage()
+    usage = report.usage or _NO_USAGE
     generated = usage.generated_tokens
     if not generated:
         return None, True
