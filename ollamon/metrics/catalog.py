@@ -299,6 +299,11 @@ STREAM_GAP = _histogram(
 )
 REQUEST_SIZE = _histogram("request_size_bytes", "Request bodies as relayed.", BODY, "endpoint")
 RESPONSE_SIZE = _histogram("response_size_bytes", "Answer bodies as relayed.", BODY, "endpoint")
+OVERHEAD_SECONDS = _histogram(
+    "overhead_seconds",
+    "Time that the proxy added to a request: to its head, and to the first read of its answer.",
+    OVERHEAD,
+)
 UPSTREAM_CONNECT = _histogram(
     "upstream_connect_seconds", "Time to make a new connection to upstream.", CONNECT
 )

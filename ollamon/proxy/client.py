@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from ollamon.proxy import framing, http1, replies
 from ollamon.proxy.connection import HIGH_WATER, Upstream
-from ollamon.proxy.exchange import Exchange, refuse
+from ollamon.proxy.exchange import Exchange, note_overhead, refuse
 from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, RequestHead, ResponseHead
 from ollamon.proxy.injection import Injection
@@ -68,8 +68,8 @@ class Client(asyncio.Protocol):
     __slots__ = (
         *("_answer", "_awaits_continue", "_body", "_buffer", "_deadline", "_dial", "_dialect"),
         *("_dropped", "_exchange", "_head", "_holds", "_injection", "_is_cut_by_reset"),
-        *("_is_last", "_is_stalled", "_relay", "_repeat", "_searched", "_stalled_until", "_state"),
-        *("_transport", "_upstream", "_waiting", "_waiting_size", "write"),
+        *("_is_last", "_is_stalled", "_relay", "_repeat", "_searched", "_spent", "_stalled_until"),
+        *("_state", "_transport", "_upstream", "_waiting", "_waiting_size", "write"),
     )
 
     write: Callable[[bytes], None]
@@ -98,6 +98,8 @@ class Client(asyncio.Protocol):
         self._body: Body | None = None
         self._answer: ResponseHead | None = None
         self._injection: Injection | None = None
+        # Less than 0: what of our own time went into the request is not known.
+        self._spent = -1.0
         self._dialect = Dialect.OLLAMA
         self._repeat = b""
         self._awaits_continue = False
@@ -157,6 +159,7 @@ class Client(asyncio.Protocol):
             self._upstream.resume()
 
     def _read_head(self, data: bytes) -> None:
+        now = _monotonic()
         is_first = not self._buffer
         block: bytes | bytearray = data
         if not is_first:
@@ -175,7 +178,7 @@ class Client(asyncio.Protocol):
         rest = bytes(block[end:])
         self._buffer.clear()
         self._searched = 0
-        self._begin(incoming, rest)
+        self._begin(incoming, rest, now)
 
     def _wait_for_head(self, data: bytes, *, is_first: bool) -> None:
         if is_first:
@@ -183,9 +186,9 @@ class Client(asyncio.Protocol):
             self._deadline = _monotonic() + self._relay.settings.timeouts.head
         self._searched = len(self._buffer)
 
-    def _begin(self, incoming: "Incoming", rest: bytes) -> None:
+    def _begin(self, incoming: "Incoming", rest: bytes, now: float) -> None:
         """Begin an exchange; `rest` came in the same read as the head."""
-        relay, now = self._relay, _monotonic()
+        relay = self._relay
         head, method, route, out, _, may_inject = incoming
         relay.in_flight += 1
         self._exchange = Exchange(relay.meter, method, route, now)
@@ -206,11 +209,14 @@ class Client(asyncio.Protocol):
         self._find_upstream()
         if self._body.is_done:
             self._pass_up(out)
+            self._spent = _monotonic() - now
             self._request_complete(now, rest)
         elif rest:
+            self._spent = -now
             self._read_body(rest, out)
         else:
             self._pass_up(out)
+            self._spent = _monotonic() - now
 
     def _is_refused(self, incoming: "Incoming") -> bool:
         relay, host = self._relay, incoming.head.host
@@ -296,9 +302,11 @@ class Client(asyncio.Protocol):
         elif whole := self._injection.take(payload, is_last=body.is_done):
             self._find_upstream()
             self._pass_up(whole)
+        now = _monotonic()
+        if prefix:
+            self._spent += now
         if payload:
             exchange.request_read(payload)
-        now = _monotonic()
         self._awaits_continue = False
         if body.is_done:
             self._request_complete(now, body.rest)
@@ -334,7 +342,7 @@ class Client(asyncio.Protocol):
             self._awaits_continue = False
             self._deadline = _monotonic() + self._relay.settings.timeouts.body
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes) -> None:
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
         """Pass the final head on, with what came of the body."""
         request, exchange = self._head, self._exchange
         assert request is not None  # noqa: S101 - for the type checker
@@ -352,7 +360,10 @@ class Client(asyncio.Protocol):
             is_closing=self._is_last and minor == 1,
         )
         self.write(out + first)
-        exchange.answer_began(head.summary, head.status, _monotonic())
+        now = _monotonic()
+        exchange.answer_began(head.summary, head.status, now)
+        if self._spent >= 0:
+            note_overhead(self._relay.meter, self._spent + now - read_at)
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""

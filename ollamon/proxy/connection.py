@@ -28,8 +28,8 @@ class Borrower(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """An answer 1xx came; the final one follows."""
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes) -> None:
-        """The final head came, and in the same read `first` of its body."""
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
+        """The final head came, and in the same read, at that time, `first` of its body."""
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""
@@ -182,6 +182,7 @@ class Upstream(asyncio.Protocol):
             # Nobody asked: whatever this is, it must not become the next answer.
             self.close()
             return
+        read_at = _monotonic()
         self.has_answered = True
         if self._buffer:
             data, self._buffer = self._buffer + data, b""
@@ -194,7 +195,7 @@ class Upstream(asyncio.Protocol):
                 self._searched = 0
                 head, data = http1.parse_response(data[:end]), data[end:]
                 if not self._is_interim(head):
-                    self._take_head(head, data)
+                    self._take_head(head, data, read_at)
                     return
         except BadHead as bad:
             self._break(bad.reason)
@@ -209,7 +210,7 @@ class Upstream(asyncio.Protocol):
             self._borrower.interim(head)
         return head.status < 200
 
-    def _take_head(self, head: ResponseHead, first: bytes) -> None:
+    def _take_head(self, head: ResponseHead, first: bytes, read_at: float) -> None:
         """Pass the final head on; `first` came after it in the same read."""
         borrower = self._borrower
         if borrower is None:
@@ -220,7 +221,7 @@ class Upstream(asyncio.Protocol):
             raise BadBody("bytes after its end")
         self._body = body
         self._is_kept = framing.is_reusable(head, body)
-        borrower.answer_began(head, body, body.payload if self._decodes else out)
+        borrower.answer_began(head, body, body.payload if self._decodes else out, read_at)
         if body.payload:
             self._observe(body.payload, _monotonic())
         if body.is_done:

@@ -83,6 +83,7 @@ class Recorder:
         self._sizes: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._gap = instruments.histogram(catalog.STREAM_GAP).observe
         self._connect = instruments.histogram(catalog.UPSTREAM_CONNECT).observe
+        self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).observe
         instruments.board.ask(self._show_in_flight)
 
     def began(self, method: str, route: Route, now: float) -> Tap:
@@ -113,6 +114,10 @@ class Recorder:
     def connected(self, seconds: float) -> None:
         """Record a new connection to upstream."""
         self._connect(seconds)
+
+    def relayed(self, seconds: float) -> None:
+        """Record what one exchange waited for us."""
+        self._overhead(seconds)
 
     def polled(self, models: Mapping[str, Resident] | None) -> None:
         """Take the models in memory, by label; None: Ollama does not tell."""

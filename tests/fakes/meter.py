@@ -72,6 +72,7 @@ class RecordingMeter:
     taps: list[RecordingTap] = field(default_factory=list)
     refusals: list[Rejection] = field(default_factory=list)
     connects: list[float] = field(default_factory=list)
+    overheads: list[float] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def began(self, method: str, route: Route, now: float) -> RecordingTap:
@@ -84,6 +85,11 @@ class RecordingMeter:
         self.connects.append(seconds)
         if "connected" in self.failing:
             raise Boom("connected")
+
+    def relayed(self, seconds: float) -> None:
+        self.overheads.append(seconds)
+        if "relayed" in self.failing:
+            raise Boom("relayed")
 
     def refused(self, reason: Rejection) -> None:
         self.refusals.append(reason)

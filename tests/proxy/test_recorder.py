@@ -591,3 +591,9 @@ def test_an_answer_without_counts_is_a_missing_report(stack):
 def test_a_new_connection_to_upstream_is_timed(stack):
     stack.recorder.connected(0.25)
     assert stack.value(catalog.UPSTREAM_CONNECT, "_sum") == 0.25
+
+
+def test_what_the_proxy_added_is_a_histogram(stack):
+    stack.recorder.relayed(0.0002)
+    assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.00025") == 1
+    assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.0001") == 0
