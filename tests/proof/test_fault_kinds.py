@@ -300,6 +300,20 @@ async def test_a_black_hole_is_a_504():
             assert await settle(stage) <= before
 
 
+async def test_a_client_that_leaves_a_black_hole_takes_the_connecting_with_it():
+    with full_backlog() as url:
+        async with bench(address=UpstreamAddress.of(url), timeouts=quick(connect=600.0)) as stage:
+            before = await settle(stage)
+            for _ in range(REPEATS):
+                client = await stage.client()
+                await client.send(CHAT)
+                await eventually(lambda: stage.relay.in_flight == 1)
+                client.leave()
+                await settle(stage)
+            await eventually(lambda: len(asyncio.all_tasks()) <= before[1])
+            await eventually(lambda: psutil.Process().num_fds() <= before[0])
+
+
 UPSTREAM_PROGRAM = """
 import http.server
 class Handler(http.server.BaseHTTPRequestHandler):
