@@ -2,6 +2,9 @@
 
 The load and the scripted upstream run on the other core, where there is one. CPU is that of the
 proxy's process alone, metering on.
+
+Other work on the proxies' core makes reads coalesce, so that a line seems cheap and late; as root,
+`chrt -r 1 scripts/bench proxy` goes before it.
 """
 
 import argparse
