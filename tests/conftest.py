@@ -3,10 +3,15 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.fakes import llama
 from tests.fakes.children import Child
+
+# No test asserts how fast this machine is now.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

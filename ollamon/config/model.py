@@ -45,6 +45,10 @@ class Proxy(Section):
     preserve_host: bool = Field(
         False, description="Pass the client's Host on, instead of upstream's own."
     )
+    inject_usage: bool = Field(
+        False,
+        description="Ask OpenAI chat streams for their token counts; clients do not see it.",
+    )
     upstream_host: str = Field("", description="Host to send upstream; empty: the one of its URL.")
 
 

@@ -30,6 +30,14 @@ TOKEN_RATE = (
     *(1000, 2000),
 )
 LOAD = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
+GAP = (*PER_TOKEN, 5, 10, 30, 60)
+TOKENS = (
+    *(16, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072),
+    262144,
+)
+BODY = (100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10)
+OVERHEAD = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
+CONNECT = (*OVERHEAD, 0.5, 1, 5)
 
 
 class Origin(StrEnum):
@@ -40,7 +48,8 @@ class Origin(StrEnum):
     ADDED = "added"
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity: each is declared once, and a hash of all fields costs every look-up.
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """One family.
 
@@ -63,17 +72,17 @@ class Metric:
     from_birth: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Counter(Metric):
     """Only goes up; starts again at 0 with its process."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gauge(Metric):
     """Goes up and down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Histogram(Metric):
     """Observations counted in `buckets`, upper bounds in the metric's unit."""
 
@@ -93,6 +102,14 @@ def _seed_histogram(
 ) -> Histogram:
     full = f"ollama_proxy_{name}"
     return Histogram(full, text, labels, Origin.SEED, from_birth=True, buckets=buckets)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"ollama_proxy_{name}", text, labels, from_birth=True)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(f"ollama_proxy_{name}", text, labels, from_birth=True, buckets=buckets)
 
 
 def _twin(name: str, text: str, of: Metric, scale: float, *labels: str) -> Gauge:
@@ -222,6 +239,84 @@ EXTRACTION_ERRORS = Counter(
     ("reason",),
     from_birth=True,
 )
+FINISH_REASONS = _counter(
+    "finish_reasons_total", "Why models stopped, in one vocabulary.", "model", "reason"
+)
+USAGE_REPORTS = _counter(
+    "usage_reports_total",
+    "Finished generations, by whether they told their counts.",
+    *("endpoint", "state"),
+)
+STREAMED_CHUNKS = _counter(
+    "streamed_chunks_total",
+    "Objects of streams from the first token on: an estimate, never mixed with tokens.",
+    "model",
+)
+CACHED_PROMPT_TOKENS = _counter(
+    "cached_prompt_tokens_total", "Prompt tokens that were taken from a cache.", "model"
+)
+CACHE_REPORTED_TOKENS = _counter(
+    "cache_reported_prompt_tokens_total",
+    "Prompt tokens of requests that told how many of them were cached.",
+    "model",
+)
+UPSTREAM_PHASE = _counter(
+    "upstream_phase_seconds_total",
+    "Time in queue, load, prefill and decode, as answers reported it.",
+    *("model", "phase"),
+)
+DECODE_TOKENS = _counter(
+    "decode_tokens_total", "Tokens of which the decode time is known.", "model", "source"
+)
+DECODE_SECONDS = _counter(
+    "decode_seconds_total", "The decode time of those tokens.", "model", "source"
+)
+PREFILL_TOKENS = _counter(
+    "prefill_tokens_total",
+    "Prompt tokens that were evaluated, and not cached, in a known time.",
+    *("model", "cached"),
+)
+PREFILL_SECONDS = _counter(
+    "prefill_seconds_total", "The evaluation time of those tokens.", "model", "cached"
+)
+REQUEST_PROMPT_TOKENS = _histogram(
+    "request_prompt_tokens", "Prompt tokens of one request.", TOKENS, "model"
+)
+REQUEST_GENERATED_TOKENS = _histogram(
+    "request_generated_tokens", "Generated tokens of one request.", TOKENS, "model"
+)
+TIME_TO_FIRST_ANSWER = _histogram(
+    "time_to_first_answer_token_seconds",
+    "From the request's last byte to the first visible token, where thinking came first.",
+    FIRST_TOKEN,
+    "model",
+)
+COLD_LOAD_DURATION = _histogram(
+    "cold_load_duration_seconds", "Load time of models that were not in memory.", LOAD, "model"
+)
+STREAM_GAP = _histogram(
+    "stream_gap_seconds", "Longest silence of a stream after its first token.", GAP
+)
+REQUEST_SIZE = _histogram("request_size_bytes", "Request bodies as relayed.", BODY, "endpoint")
+RESPONSE_SIZE = _histogram("response_size_bytes", "Answer bodies as relayed.", BODY, "endpoint")
+OVERHEAD_SECONDS = _histogram(
+    "overhead_seconds",
+    "Time that the proxy added to a request: to its head, and to the first read of its answer.",
+    OVERHEAD,
+)
+UPSTREAM_CONNECT = _histogram(
+    "upstream_connect_seconds", "Time to make a new connection to upstream.", CONNECT
+)
+REQUESTS_IN_PHASE = Gauge(
+    "ollama_proxy_requests_in_phase", "Requests in flight, by what they wait for.", ("phase",)
+)
+OLDEST_WAITING = Gauge(
+    "ollama_proxy_oldest_waiting_request_seconds",
+    "Age of the oldest request to which nothing was answered yet; 0 when none waits.",
+)
+STALLED_REQUESTS = Gauge(
+    "ollama_proxy_stalled_requests", "Answers that began and brought nothing for 60 s."
+)
 
 OLLAMA_UP = Gauge("ollama_up", "1 when the last poll of Ollama answered, else 0.")
 OLLAMA_VERSION = Gauge("ollama_version_info", "Version of Ollama; always 1.", ("version",))
@@ -238,6 +333,23 @@ MODEL_CONTEXT = Gauge(
 MODEL_EXPIRES = Gauge(
     "ollama_model_expires_timestamp_seconds", "When a loaded model will leave memory.", ("model",)
 )
+MODEL_INFO = Gauge(
+    "ollama_model_info",
+    "What kind of model it is; always 1.",
+    ("model", "family", "parameter_size", "quantization", "location"),
+)
+MODEL_LOADS = Counter(
+    "ollama_model_loads_total",
+    "Cold loads, by why the model was not in memory.",
+    ("model", "reason"),
+    from_birth=True,
+)
+MODEL_UNPROXIED_USES = Counter(
+    "ollama_model_unproxied_uses_total",
+    "Polls that found a model used although no request for it passed: a lower bound.",
+    ("model",),
+    from_birth=True,
+)
 OLLAMA_MEMORY = Gauge(
     "ollama_process_resident_memory_bytes", "Memory of Ollama's processes.", ("role",)
 )
@@ -246,14 +358,33 @@ OLLAMA_CPU = Gauge(
 )
 HOST_MEMORY_TOTAL = Gauge("ollama_host_memory_total_bytes", "Memory of this machine.")
 HOST_SWAP_USED = Gauge("ollama_host_swap_used_bytes", "Swap in use.")
+HOST_THERMAL_LEVEL = Gauge(
+    "ollama_host_thermal_pressure_level", "Thermal pressure: 0 nominal to 4 sleeping."
+)
+HOST_ENERGY = Counter(
+    "ollama_host_energy_joules_total", "Energy by component since our start.", ("component",)
+)
 GPU_INFO = Gauge("ollama_gpu_info", "A GPU; always 1.", ("gpu", "vendor", "name"))
 GPU_TEMPERATURE = Gauge("ollama_gpu_temperature_celsius", "Temperature of a GPU.", ("gpu",))
 GPU_MEMORY_USED = Gauge("ollama_gpu_memory_used_bytes", "GPU memory in use.", ("gpu",))
 GPU_MEMORY_TOTAL = Gauge("ollama_gpu_memory_total_bytes", "Memory of a GPU.", ("gpu",))
+GPU_FREQUENCY = Gauge("ollama_gpu_frequency_hertz", "Clock of a GPU.", ("gpu",))
+GPU_ENERGY = Counter("ollama_gpu_energy_joules_total", "Energy of a GPU since our start.", ("gpu",))
 
 BUILD_INFO = Gauge("ollamon_build_info", "This ollamon; always 1.", ("version", "python"))
 COLLECTOR_UP = Gauge(
     "ollamon_collector_up", "1 when a source of numbers works, 0 when it fails.", ("collector",)
+)
+COLLECTOR_LAST_SUCCESS = Gauge(
+    "ollamon_collector_last_success_timestamp_seconds",
+    "When a source of numbers worked last.",
+    ("collector",),
+)
+COLLECTOR_DURATION = Gauge(
+    "ollamon_collector_duration_seconds", "How long its last reading took.", ("collector",)
+)
+COLLECTOR_ERRORS = Counter(
+    "ollamon_collector_errors_total", "Readings of a source that failed.", ("collector",)
 )
 LABELS_DROPPED = Counter(
     "ollamon_label_values_dropped_total",

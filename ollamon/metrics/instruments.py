@@ -1,27 +1,36 @@
 """Catalog entry -> live object on a given registry.
 
-Counters and histograms that exist from birth are prometheus_client's own. Everything that may be
-unknown stands on a `Board`: it yields a sample only while a value is known and fresh, because a
-prometheus_client Gauge would say 0 from birth. What must balance on every scrape stands in a
-`Ledger`, which moves several families in one step. HELP and TYPE are always printed.
+Counters and histograms that exist from birth are `Tally` and `Spread`: a request adds to some
+thirty of them, and prometheus_client's own take a lock for each and look for a bucket one by one.
+Everything that may be unknown stands on a `Board`: it yields a sample only while a value is known
+and fresh, because a prometheus_client Gauge would say 0 from birth. What must balance on every
+scrape stands in a `Ledger`, which moves several families in one step. HELP and TYPE are always
+printed.
 """
 
 import math
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
 
-import prometheus_client
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.utils import floatToGoString
 
 from ollamon.metrics import catalog
 
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-
 Labels = tuple[str, ...]
+Move = tuple[catalog.Metric, Labels, float]
+"""What a ledger adds to one series."""
 FOREVER = float("inf")
 
 
@@ -112,7 +121,7 @@ class Ledger(Collector):
             metric: {} if metric.labels else {(): 0} for metric in metrics
         }
 
-    def move(self, *moves: tuple[catalog.Metric, Labels, float]) -> None:
+    def move(self, *moves: Move) -> None:
         """Add each amount to its series, all at once; an amount of 0 makes a series begin."""
         with self._lock:
             for metric, labels, amount in moves:
@@ -128,10 +137,14 @@ class Ledger(Collector):
 
 def _families(known: Mapping[catalog.Metric, Mapping[Labels, float]]) -> Iterator[Family]:
     for metric, samples in known.items():
-        family = _family(metric)
-        for labels, value in samples.items():
-            family.add_metric(labels, value)
-        yield family
+        yield _filled(metric, samples)
+
+
+def _filled(metric: catalog.Metric, samples: Mapping[Labels, float]) -> Family:
+    family = _family(metric)
+    for labels, value in samples.items():
+        family.add_metric(labels, value)
+    return family
 
 
 def _family(metric: catalog.Metric) -> GaugeMetricFamily | CounterMetricFamily:
@@ -150,6 +163,133 @@ LEDGER = (
 """accepted = sum(requests) + sum(active) and sum(requests) = sum(outcomes), on every scrape."""
 
 
+class Tally:
+    """One series of a counter. Added to in one thread, read in any."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        """Add an amount.
+
+        Raises:
+            ValueError: It is negative, or no number.
+        """
+        if not amount >= 0:
+            raise ValueError(f"a counter cannot grow by {amount}")
+        self.value += amount
+
+
+class Spread:
+    """One series of a histogram. Added to in one thread, read in any.
+
+    Args:
+        bounds: Upper bounds, in order, without infinity.
+    """
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value in its bucket."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def read(self) -> tuple[list[int], float]:
+        """Return how many values each upper bound holds, those below included, and their sum."""
+        return list(accumulate(self._counts.copy())), self._sum
+
+
+SeriesT = TypeVar("SeriesT", Tally, Spread)
+
+
+class Series(Generic[SeriesT]):
+    """All series of one family, by label values; the one without labels begins at once."""
+
+    def __init__(self, metric: catalog.Metric, make: Callable[[], SeriesT]) -> None:
+        self._metric = metric
+        self._make: Callable[[], SeriesT] = make
+        self._known: dict[Labels, SeriesT] = {}
+        if not metric.labels:
+            self.labels()
+
+    def labels(self, *values: str) -> SeriesT:
+        """Return the series of these label values, which begins at 0.
+
+        Raises:
+            ValueError: There are more or fewer labels.
+        """
+        found = self._known.get(values)
+        if found is None:
+            if len(values) != len(self._metric.labels):
+                wanted = self._metric.labels
+                raise ValueError(f"{self._metric.name} has the labels {wanted}, got {values}")
+            found = self._known[values] = self._make()
+        return found
+
+    def known(self) -> Mapping[Labels, SeriesT]:
+        """Return the series there are."""
+        return self._known.copy()
+
+
+class CounterSeries(Series[Tally]):
+    """A counter."""
+
+    def __init__(self, metric: catalog.Counter) -> None:
+        super().__init__(metric, Tally)
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to the series without labels."""
+        self.labels().inc(amount)
+
+    def family(self) -> Family:
+        """Return what a scrape sees."""
+        return _filled(self._metric, {key: each.value for key, each in self.known().items()})
+
+
+class HistogramSeries(Series[Spread]):
+    """A histogram."""
+
+    def __init__(self, metric: catalog.Histogram) -> None:
+        super().__init__(metric, lambda: Spread(metric.buckets))
+        self._bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
+
+    def observe(self, value: float) -> None:
+        """Count in the series without labels."""
+        self.labels().observe(value)
+
+    def family(self) -> Family:
+        """Return what a scrape sees."""
+        metric = self._metric
+        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for values, series in self.known().items():
+            counts, total = series.read()
+            family.add_metric(values, list(zip(self._bounds, counts, strict=True)), total)
+        return family
+
+
+class _Family(Protocol):
+    def family(self) -> Family: ...
+
+
+class Live(Collector):
+    """The families that exist from birth."""
+
+    def __init__(self, families: Mapping[catalog.Metric, _Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every family."""
+        for each in self._families.values():
+            yield each.family()
+
+
 class Instruments:
     """Every metric of the catalog, alive on one registry.
 
@@ -161,31 +301,28 @@ class Instruments:
     def __init__(
         self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._live: dict[catalog.Metric, object] = {}
+        self._counters: dict[catalog.Metric, CounterSeries] = {}
+        self._histograms: dict[catalog.Metric, HistogramSeries] = {}
+        live: dict[catalog.Metric, _Family] = {}
         for metric in catalog.CATALOG:
-            if metric.from_birth and metric not in LEDGER:
-                self._live[metric] = _make(metric, registry)
+            if isinstance(metric, catalog.Histogram):
+                live[metric] = self._histograms[metric] = HistogramSeries(metric)
+            elif isinstance(metric, catalog.Counter) and _is_counted(metric):
+                live[metric] = self._counters[metric] = CounterSeries(metric)
+        registry.register(Live(live))
         self.ledger = Ledger(LEDGER)
         registry.register(self.ledger)
         self.board = Board(tuple(m for m in catalog.CATALOG if not m.from_birth), clock)
         registry.register(self.board)
 
-    def counter(self, metric: catalog.Counter) -> prometheus_client.Counter:
+    def counter(self, metric: catalog.Counter) -> CounterSeries:
         """The live counter of a declaration that exists from birth and is not in the ledger."""
-        found = self._live[metric]
-        assert isinstance(found, prometheus_client.Counter)  # noqa: S101
-        return found
+        return self._counters[metric]
 
-    def histogram(self, metric: catalog.Histogram) -> prometheus_client.Histogram:
+    def histogram(self, metric: catalog.Histogram) -> HistogramSeries:
         """The live histogram of a declaration."""
-        found = self._live[metric]
-        assert isinstance(found, prometheus_client.Histogram)  # noqa: S101
-        return found
+        return self._histograms[metric]
 
 
-def _make(metric: catalog.Metric, registry: CollectorRegistry) -> object:
-    if isinstance(metric, catalog.Histogram):
-        return prometheus_client.Histogram(
-            metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
-        )
-    return prometheus_client.Counter(metric.name, metric.help, metric.labels, registry=registry)
+def _is_counted(metric: catalog.Counter) -> bool:
+    return metric.from_birth and metric not in LEDGER

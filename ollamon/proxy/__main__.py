@@ -218,6 +218,7 @@ def _settings(config: Config) -> RelaySettings:
             allowed_hosts=frozenset(name.lower() for name in config.proxy.allowed_hosts),
         ),
         preserve_host=config.proxy.preserve_host,
+        inject_usage=config.proxy.inject_usage,
         limits=Limits(max(1, connections), max(1, min(_LIMITS.in_flight, connections))),
     )
 

@@ -9,21 +9,21 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from enum import IntEnum
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, cast
 
 from ollamon.proxy import framing, http1, replies
 from ollamon.proxy.connection import HIGH_WATER, Upstream
-from ollamon.proxy.exchange import Exchange, refuse
+from ollamon.proxy.exchange import Exchange, note_overhead, refuse
 from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, RequestHead, ResponseHead
+from ollamon.proxy.injection import Injection
 from ollamon.proxy.replies import Refusal
 from ollamon.proxy.routes import Dialect, route_of
 from ollamon.proxy.tap import Ending, Rejection
 from ollamon.proxy.timers import NEVER
 
 if TYPE_CHECKING:
-    from ollamon.proxy.relay import Relay
+    from ollamon.proxy.relay import Incoming, Relay
 
 MAX_WAITING = 64 * 1024
 MAX_LINGER = 1024 * 1024
@@ -34,8 +34,8 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 _monotonic = time.monotonic
 
 
-class State(IntEnum):
-    """Where a client's connection is."""
+class State:
+    """Where a client's connection is; plain numbers because an IntEnum is slow."""
 
     HEAD = 0
     """It waits for a head, or has a part of one."""
@@ -67,9 +67,9 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         *("_answer", "_awaits_continue", "_body", "_buffer", "_deadline", "_dial", "_dialect"),
-        *("_dropped", "_exchange", "_head", "_holds", "_is_cut_by_reset", "_is_last"),
-        *("_is_stalled", "_relay", "_repeat", "_searched", "_stalled_until", "_state"),
-        *("_transport", "_upstream", "_waiting", "_waiting_size", "write"),
+        *("_dropped", "_exchange", "_head", "_holds", "_injection", "_is_cut_by_reset"),
+        *("_is_last", "_is_stalled", "_relay", "_repeat", "_searched", "_spent", "_stalled_until"),
+        *("_state", "_transport", "_upstream", "_waiting", "_waiting_size", "write"),
     )
 
     write: Callable[[bytes], None]
@@ -97,6 +97,9 @@ class Client(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._body: Body | None = None
         self._answer: ResponseHead | None = None
+        self._injection: Injection | None = None
+        # Less than 0: what of our own time went into the request is not known.
+        self._spent = -1.0
         self._dialect = Dialect.OLLAMA
         self._repeat = b""
         self._awaits_continue = False
@@ -127,10 +130,8 @@ class Client(asyncio.Protocol):
                 self._keep(data)
             case State.LINGER:
                 self._drop(len(data))
-            case State.CLOSING:
-                pass
             case _:
-                assert_never(self._state)
+                pass
 
     def eof_received(self) -> None:
         """A client that sends no more has left: Ollama gives it no answer either."""
@@ -158,6 +159,7 @@ class Client(asyncio.Protocol):
             self._upstream.resume()
 
     def _read_head(self, data: bytes) -> None:
+        now = _monotonic()
         is_first = not self._buffer
         block: bytes | bytearray = data
         if not is_first:
@@ -168,7 +170,7 @@ class Client(asyncio.Protocol):
             if end < 0:
                 self._wait_for_head(data, is_first=is_first)
                 return
-            head = http1.parse_request(bytes(block[:end]))
+            incoming = self._relay.understand(bytes(block[:end]))
         except BadHead as bad:
             self._dialect = route_of(http1.target_in(bytes(block[: http1.MAX_TARGET]))).dialect
             self._refuse(bad.rejection, replies.bad_head(bad))
@@ -176,7 +178,7 @@ class Client(asyncio.Protocol):
         rest = bytes(block[end:])
         self._buffer.clear()
         self._searched = 0
-        self._begin(head, rest)
+        self._begin(incoming, rest, now)
 
     def _wait_for_head(self, data: bytes, *, is_first: bool) -> None:
         if is_first:
@@ -184,36 +186,42 @@ class Client(asyncio.Protocol):
             self._deadline = _monotonic() + self._relay.settings.timeouts.head
         self._searched = len(self._buffer)
 
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
+    def _begin(self, incoming: "Incoming", rest: bytes, now: float) -> None:
         """Begin an exchange; `rest` came in the same read as the head."""
-        relay, now = self._relay, _monotonic()
-        route = route_of(head.target.decode("latin-1"))
+        relay = self._relay
+        head, method, route, out, _, may_inject = incoming
         relay.in_flight += 1
-        self._exchange = Exchange(relay.meter, head.method.decode("ascii"), route, now)
+        self._exchange = Exchange(relay.meter, method, route, now)
         self._head, self._dialect = head, route.dialect
         self._body = framing.body_of_request(head)
         self._is_last = not head.is_keep_alive
         self._state = State.ANSWER if self._body.is_done else State.BODY
         self._deadline = now + relay.settings.timeouts.body
         self._awaits_continue = head.expects_continue
-        if self._is_refused(head):
+        if self._is_refused(incoming):
             return
-        out = relay.request_bytes(head)
         if self._body.is_done and head.method in _REPEATABLE:
             self._repeat = out
+        if may_inject:
+            self._injection = Injection(out)
+            self._read_body(rest)
+            return
         self._find_upstream()
         if self._body.is_done:
             self._pass_up(out)
+            self._spent = _monotonic() - now
             self._request_complete(now, rest)
         elif rest:
+            self._spent = -now
             self._read_body(rest, out)
         else:
             self._pass_up(out)
+            self._spent = _monotonic() - now
 
-    def _is_refused(self, head: RequestHead) -> bool:
-        relay, host = self._relay, head.host
-        if host is not None and not relay.allows(host):
-            self._reject(Rejection.HOST, replies.foreign_host(host.decode("latin-1")))
+    def _is_refused(self, incoming: "Incoming") -> bool:
+        relay, host = self._relay, incoming.head.host
+        if not incoming.is_allowed:
+            self._reject(Rejection.HOST, replies.foreign_host((host or b"").decode("latin-1")))
         elif relay.is_draining:
             self._reject(Rejection.DRAINING, replies.DRAINING)
         elif relay.in_flight > relay.settings.limits.in_flight:
@@ -234,7 +242,11 @@ class Client(asyncio.Protocol):
         assert exchange is not None  # noqa: S101 - for the type checker
         assert head is not None  # noqa: S101 - for the type checker
         self._upstream = upstream
-        upstream.lend(self, head.method, exchange.answer_read, decodes=head.minor == 0)
+        upstream.lend(
+            *(self, head.method, exchange.answer_read),
+            decodes=head.minor == 0,
+            body_of=self._injection.body_of_answer if self._injection else framing.body_of_answer,
+        )
         if self._is_stalled:
             upstream.pause()
 
@@ -285,10 +297,16 @@ class Client(asyncio.Protocol):
         out = payload = body.payload
         if head.is_chunked:
             out = framing.chunk_of(payload) + (framing.LAST_CHUNK if body.is_done else b"")
-        self._pass_up(prefix + out)
+        if self._injection is None:
+            self._pass_up(prefix + out)
+        elif whole := self._injection.take(payload, is_last=body.is_done):
+            self._find_upstream()
+            self._pass_up(whole)
+        now = _monotonic()
+        if prefix:
+            self._spent += now
         if payload:
             exchange.request_read(payload)
-        now = _monotonic()
         self._awaits_continue = False
         if body.is_done:
             self._request_complete(now, body.rest)
@@ -298,6 +316,8 @@ class Client(asyncio.Protocol):
     def _request_complete(self, now: float, rest: bytes) -> None:
         self._state = State.ANSWER
         self._deadline = NEVER
+        # It holds the last read, which may be large and is of no use during a long answer.
+        self._body = None
         if self._exchange is not None:
             self._exchange.request_complete(now)
         if rest:
@@ -322,7 +342,7 @@ class Client(asyncio.Protocol):
             self._awaits_continue = False
             self._deadline = _monotonic() + self._relay.settings.timeouts.body
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes) -> None:
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
         """Pass the final head on, with what came of the body."""
         request, exchange = self._head, self._exchange
         assert request is not None  # noqa: S101 - for the type checker
@@ -340,7 +360,10 @@ class Client(asyncio.Protocol):
             is_closing=self._is_last and minor == 1,
         )
         self.write(out + first)
-        exchange.answer_began(head.summary, head.status, _monotonic())
+        now = _monotonic()
+        exchange.answer_began(head.summary, head.status, now)
+        if self._spent >= 0:
+            note_overhead(self._relay.meter, self._spent + now - read_at)
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""
@@ -464,7 +487,7 @@ class Client(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """After an answer: the next request, or the end."""
-        if self._state is State.BODY or (self._is_last and self._buffer):
+        if self._state is State.BODY or (self._is_last and self._may_send_on()):
             self._linger()
         elif self._is_last or self._relay.is_draining:
             self._close()
@@ -477,6 +500,11 @@ class Client(asyncio.Protocol):
             self._release(Hold.ANY)
             if waiting:
                 self._read_head(waiting)
+
+    def _may_send_on(self) -> bool:
+        """Say whether it may send another request, not knowing yet that this was the last one."""
+        is_surprised = self._head is not None and self._head.is_keep_alive
+        return bool(self._buffer) or (is_surprised and not self._relay.is_draining)
 
     def _linger(self) -> None:
         self._state = State.LINGER
@@ -518,12 +546,10 @@ class Client(asyncio.Protocol):
                 self._deadline = now + self._relay.settings.timeouts.body
             case State.BODY:
                 self._fail(Ending.CLIENT_TIMEOUT, replies.SLOW_BODY)
-            case State.ANSWER:
-                pass
             case State.LINGER | State.CLOSING:
                 self._transport.abort()
             case _:
-                assert_never(self._state)
+                pass
 
     def drain(self) -> None:
         """Close if nothing runs; an exchange that runs may finish."""

@@ -10,7 +10,12 @@ from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, ResponseHead
 from ollamon.proxy.pool import Pool
 
-HIGH_WATER = 64 * 1024
+HIGH_WATER = 0
+"""Bytes that may wait for a slow reader before the other side is paused, beside one read.
+
+With 0 uvloop writes at once; else it first collects what the other connections have to say in this
+turn of the loop, and each token waits for all of them and for its own observation.
+"""
 
 _monotonic = time.monotonic
 
@@ -23,8 +28,8 @@ class Borrower(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """An answer 1xx came; the final one follows."""
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes) -> None:
-        """The final head came, and in the same read `first` of its body."""
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
+        """The final head came, and in the same read, at that time, `first` of its body."""
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""
@@ -56,20 +61,21 @@ class Upstream(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_body", "_borrower", "_buffer", "_decodes", "_is_kept", "_is_paused", "_method"),
-        *("_observe", "_pool", "_searched", "_transport", "_write_down", "has_answered"),
+        *("_body", "_body_of", "_borrower", "_buffer", "_decodes", "_is_kept", "_is_paused"),
+        *("_method", "_observe", "_pool", "_searched", "_transport", "_write_down", "has_answered"),
         *("is_reused", "is_write_paused", "write"),
     )
 
     write: Callable[[bytes], None]
     _transport: asyncio.Transport
     _write_down: Callable[[bytes], None]
+    _body_of: Callable[[ResponseHead, bytes], Body]
 
     def __init__(self, pool: "Pool[Upstream]") -> None:
         self._pool = pool
         self._borrower: Borrower | None = None
         self._body: Body | None = None
-        self._buffer = bytearray()
+        self._buffer = b""
         self._searched = 0
         self._method = b""
         self._decodes = False
@@ -97,6 +103,7 @@ class Upstream(asyncio.Protocol):
         observe: Callable[[bytes, float], None],
         *,
         decodes: bool,
+        body_of: Callable[[ResponseHead, bytes], Body] = framing.body_of_answer,
     ) -> None:
         """Begin an exchange.
 
@@ -105,12 +112,14 @@ class Upstream(asyncio.Protocol):
             method: Of its request; HEAD has answers without a body.
             observe: Called with the body's bytes and the time, after each read was passed on.
             decodes: The borrower does not know chunks.
+            body_of: How the answer's body is read.
         """
         self._borrower = borrower
         self._write_down = borrower.write
         self._method = method
         self._observe = observe
         self._decodes = decodes
+        self._body_of = body_of
         self._body = None
         self._is_kept = False
         self.has_answered = False
@@ -173,40 +182,46 @@ class Upstream(asyncio.Protocol):
             # Nobody asked: whatever this is, it must not become the next answer.
             self.close()
             return
+        read_at = _monotonic()
         self.has_answered = True
-        self._buffer += data
+        if self._buffer:
+            data, self._buffer = self._buffer + data, b""
         try:
-            while self._borrower is not None and self._body is None and self._buffer:
-                end = http1.find_end(self._buffer, max(0, self._searched - 3))
+            while data:
+                end = http1.find_end(data, max(0, self._searched - 3))
                 if end < 0:
-                    self._searched = len(self._buffer)
+                    self._buffer, self._searched = data, len(data)
                     return
                 self._searched = 0
-                head = http1.parse_response(bytes(self._buffer[:end]))
-                del self._buffer[:end]
-                self._take_head(head)
+                head, data = http1.parse_response(data[:end]), data[end:]
+                if not self._is_interim(head):
+                    self._take_head(head, data, read_at)
+                    return
         except BadHead as bad:
             self._break(bad.reason)
         except BadBody as bad:
             self._break(str(bad))
 
-    def _take_head(self, head: ResponseHead) -> None:
-        borrower = self._borrower
-        assert borrower is not None  # noqa: S101 - for the type checker
+    def _is_interim(self, head: ResponseHead) -> bool:
+        """Pass an answer 1xx on, after which another head comes."""
         if head.status == 101:
             raise BadHead(502, "it switches protocols, which nobody asked for")
-        if head.status < 200:
-            borrower.interim(head)
+        if head.status < 200 and self._borrower is not None:
+            self._borrower.interim(head)
+        return head.status < 200
+
+    def _take_head(self, head: ResponseHead, first: bytes, read_at: float) -> None:
+        """Pass the final head on; `first` came after it in the same read."""
+        borrower = self._borrower
+        if borrower is None:
             return
-        first = bytes(self._buffer)
-        self._buffer.clear()
-        body = framing.body_of_answer(head, self._method)
+        body = self._body_of(head, self._method)
         out = body.feed(first) if first else b""
         if body.rest:
             raise BadBody("bytes after its end")
         self._body = body
         self._is_kept = framing.is_reusable(head, body)
-        borrower.answer_began(head, body, body.payload if self._decodes else out)
+        borrower.answer_began(head, body, body.payload if self._decodes else out, read_at)
         if body.payload:
             self._observe(body.payload, _monotonic())
         if body.is_done:
@@ -224,7 +239,7 @@ class Upstream(asyncio.Protocol):
         self._borrower = None
         self._body = None
         self._observe = _ignore
-        self._buffer.clear()
+        self._buffer = b""
         self._searched = 0
 
     def eof_received(self) -> None:

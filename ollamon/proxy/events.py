@@ -8,6 +8,7 @@ dropped and an `Invalid` event tells so. None means unreported, which is not 0.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import NamedTuple
 
 # Beyond it a float, and so a sample, no longer holds every integer.
 MAX_COUNT = 2**53
@@ -97,8 +98,7 @@ class Invalid:
 Event = Model | Token | Usage | Estimate | Finish | Final | Failure | Invalid
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a whole answer, or the part of it that came, has said.
 
     Attributes:
@@ -112,6 +112,8 @@ class Report:
         first_answer_at: Likewise for the first that is more than thinking.
         last_token_at: Likewise for the last token.
         objects: Streamed documents with tokens: an estimate, never mixed with tokens.
+        thought_first: The first token was thinking.
+        gap_s: Longest time between two reads, the first token's and later ones; 0 is unknown.
         problems: What could not be read, each once.
     """
 
@@ -126,6 +128,8 @@ class Report:
     last_token_at: float | None = None
     objects: int = 0
     problems: frozenset[Problem] = frozenset()
+    thought_first: bool = False
+    gap_s: float = 0.0
 
 
 def count_of(value: object) -> int | None:
@@ -139,8 +143,8 @@ def counts_of(
 ) -> tuple[tuple[int | None, ...], tuple[Invalid, ...]]:
     """Return the count under each name, None when unreported, and an Invalid for each bad one."""
     values = [document.get(name) for name in names]
-    found = tuple(map(count_of, values))
-    bad = sum(count is None for count in found) - values.count(None)
+    found = tuple([count_of(value) for value in values])
+    bad = found.count(None) - values.count(None)
     return found, (Invalid(),) * bad
 
 

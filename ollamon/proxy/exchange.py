@@ -91,6 +91,22 @@ def refuse(meter: Meter, reason: Rejection) -> None:
         report_failure(meter, error)
 
 
+def note_connection(meter: Meter, seconds: float) -> None:
+    """Tell the meter of a new connection to upstream, guarded."""
+    try:
+        meter.connected(seconds)
+    except Exception as error:  # noqa: BLE001 - fail open
+        report_failure(meter, error)
+
+
+def note_overhead(meter: Meter, seconds: float) -> None:
+    """Tell the meter what we cost one exchange, guarded."""
+    try:
+        meter.relayed(seconds)
+    except Exception as error:  # noqa: BLE001 - fail open
+        report_failure(meter, error)
+
+
 def report_failure(meter: Meter, error: Exception) -> None:
     """Tell the meter that it failed; if even that fails, there is nobody left to tell."""
     with contextlib.suppress(Exception):

@@ -198,7 +198,7 @@ class ChunkedBody:
             end = block.rfind(b"\r\n", 0, end - 2) + 2
         return block[:end] + b"\r\n"
 
-    def trailer_seen(self) -> None:
+    def trailer_seen(self, _name: bytes, _value: bytes) -> None:
         """A trailer line was read."""
         self._trailers += 1
 
@@ -208,18 +208,15 @@ class ChunkedBody:
 
 
 class _Callbacks:
-    """What llhttp calls."""
+    """What llhttp calls; it takes the methods and lets go of the object."""
+
+    __slots__ = ("on_body", "on_chunk_header", "on_header", "on_message_complete")
 
     def __init__(self, body: ChunkedBody, pieces: list[bytes]) -> None:
         self.on_body = pieces.append
         self.on_chunk_header = partial(pieces.append, b"")
-        self._body = body
-
-    def on_header(self, _name: bytes, _value: bytes) -> None:
-        self._body.trailer_seen()
-
-    def on_message_complete(self) -> None:
-        self._body.ended()
+        self.on_header = body.trailer_seen
+        self.on_message_complete = body.ended
 
 
 def chunk_of(payload: bytes) -> bytes:

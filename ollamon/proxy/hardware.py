@@ -18,6 +18,8 @@ from ollamon.config.model import Address, Config, HelperMode
 from ollamon.host import disk, pressure, processes, system
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Board, Labels
+from ollamon.proxy.collectors import CollectorHealth
+from ollamon.proxy.energy import EnergyCounter
 from ollamon.readings import MAX_BYTES, Gpu, Reading, ReadingError, State, from_json
 
 Values = Mapping[Labels, float | None]
@@ -56,11 +58,16 @@ async def watch_host(host: "Host", board: Board, interval_s: float) -> NoReturn:
     """Read the host for ever, in a thread."""
     wait_s = min(_FIRST_SPAN_S, interval_s)
     told: set[str] = set()
+    lasts = _POLLS_SHOWN * interval_s
+    health = CollectorHealth(board, "host")
     while True:
+        health.begin()
         samples, failures = await asyncio.to_thread(host.observe)
-        _show(board, samples, _POLLS_SHOWN * interval_s)
-        is_up = float(not failures)
-        board.set(catalog.COLLECTOR_UP, is_up, "host", lasts=_POLLS_SHOWN * interval_s)
+        _show(board, samples, lasts)
+        if failures:
+            health.failed(lasts)
+        else:
+            health.worked(lasts)
         for part in failures.keys() - told:
             _log.warning("cannot read %s: %r", part, failures[part])
         told = set(failures)
@@ -72,20 +79,26 @@ async def watch_helper(address: Address, board: Board, interval_s: float) -> NoR
     """Ask the helper for ever; every second while it may still be starting."""
     lasts = _POLLS_SHOWN * interval_s
     told, tries, was_up = "", 0, False
+    health, energy = CollectorHealth(board, "helper"), Energy()
     while True:
         tries += 1
+        health.begin()
         try:
             reading = await asyncio.to_thread(from_json, await ask_helper(address))
         except Exception as error:  # noqa: BLE001 - whatever comes from there must not end this
             reason = str(error) or type(error).__name__
-            if was_up or tries >= _PATIENCE:
-                board.set(catalog.COLLECTOR_UP, 0.0, "helper", lasts=lasts)
+            is_starting = not was_up and tries < _PATIENCE
+            health.failed(lasts, is_starting=is_starting)
+            if not is_starting:
                 if reason != told:
                     _log.warning("cannot read the helper at %s: %s", address, reason)
                 told = reason
         else:
             was_up, told = True, ""
-            _show(board, helper_samples(reading), lasts)
+            health.worked(lasts)
+            _show(board, helper_samples(reading) | energy.take(reading), lasts)
+            for source, moment in last_successes(reading, time.time()).items():
+                board.set(catalog.COLLECTOR_LAST_SUCCESS, moment, source)
             for collector, is_up in collectors(reading).items():
                 board.set(catalog.COLLECTOR_UP, is_up, collector, lasts=lasts)
         is_starting = not was_up and tries < _PATIENCE
@@ -214,16 +227,46 @@ def helper_samples(reading: Reading) -> Samples:
         catalog.HOST_POWER: power,
         **_pair(catalog.HOST_CPU_TEMPERATURE, {(): reading.cpu.temperature_celsius}),
         catalog.GPU_INFO: {(gpu.id, gpu.vendor, gpu.name): 1.0 for gpu in reading.gpu},
+        catalog.HOST_THERMAL_LEVEL: {(): reading.thermal.level},
+        catalog.GPU_FREQUENCY: each(lambda gpu: _scaled(gpu.frequency_mhz, 1e-6)),
         catalog.GPU_TEMPERATURE: each(lambda gpu: gpu.temperature_celsius),
         catalog.GPU_MEMORY_USED: each(lambda gpu: gpu.memory_used_bytes),
         catalog.GPU_MEMORY_TOTAL: each(lambda gpu: gpu.memory_total_bytes),
     }
 
 
+class Energy:
+    """The helper's energy, added up since our start."""
+
+    def __init__(self) -> None:
+        self._gpus = EnergyCounter()
+        self._host = EnergyCounter()
+
+    def take(self, reading: Reading) -> Samples:
+        """Return the totals after one more reading."""
+        gpus: Values = {(gpu.id,): gpu.energy_joules for gpu in reading.gpu}
+        host: Values = {
+            ("cpu",): reading.cpu.energy_joules,
+            ("ane",): reading.soc.ane_energy_joules,
+        }
+        return {
+            catalog.GPU_ENERGY: self._gpus.take(gpus),
+            catalog.HOST_ENERGY: self._host.take(host),
+        }
+
+
 def collectors(reading: Reading) -> dict[str, float | None]:
-    """Which collectors work: 1, 0, or None for those that this machine lacks or may not read."""
-    sources = {str(source): _UP[state.state] for source, state in reading.sources.items()}
-    return {"helper": 1.0, **sources}
+    """Which sources of the helper work: 1, 0; None: this machine lacks it or it may not be read."""
+    return {str(source): _UP[state.state] for source, state in reading.sources.items()}
+
+
+def last_successes(reading: Reading, now: float) -> dict[str, float]:
+    """When each source of the helper worked last, as Unix time."""
+    return {
+        str(source): now - state.age_seconds
+        for source, state in reading.sources.items()
+        if state.age_seconds is not None
+    }
 
 
 def _scaled(value: float | None, divisor: float) -> float | None:

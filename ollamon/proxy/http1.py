@@ -5,6 +5,7 @@ two servers could read in two ways is refused (RFC 9112, sections 2.2, 3.2, 5.1,
 that upstream never sees a request where we saw none.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,6 +16,10 @@ MAX_HEAD = 64 * 1024
 MAX_FIELDS = 200
 MAX_TARGET = 16 * 1024
 MAX_LENGTH = 2**63 - 1
+MAX_REMEMBERED = 2 * 1024
+"""Heads up to this size are kept with what was read from them: a connection repeats its heads."""
+REMEMBERED = 256
+"""So many of them at most; less than 2 MiB with all that belongs to them."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Tab, space, visible and 8-bit characters: no other control character, so neither CR, LF nor NUL.
@@ -86,14 +91,17 @@ class Fields:
         block: All lines as they came, each with a line end before it.
     """
 
-    __slots__ = ("_notes", "block")
+    __slots__ = ("_notes", "_values", "block")
 
     def __init__(self, block: bytes) -> None:
         self.block = block
-        self._notes = [
-            Note(found[1].lower(), found[1], found[2].rstrip(b" \t"), found.start(), found.end())
-            for found in _NOTED_LINE.finditer(block)
-        ]
+        self._notes: list[Note] = []
+        self._values: dict[bytes, list[bytes]] = {}
+        for found in _NOTED_LINE.finditer(block):
+            spelled, text = found.groups()
+            name, value = spelled.lower(), text.rstrip(b" \t")
+            self._notes.append(Note(name, spelled, value, *found.span()))
+            self._values.setdefault(name, []).append(value)
 
     @property
     def lines(self) -> list[bytes]:
@@ -102,18 +110,17 @@ class Fields:
 
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of a noted field, in order."""
-        return [note.value for note in self._notes if note.name == name]
+        return self._values.get(name, [])
 
-    def tokens(self, name: bytes) -> set[bytes]:
+    def tokens(self, name: bytes) -> frozenset[bytes]:
         """Return the comma-separated members of a noted field, lower-case."""
-        found: set[bytes] = set()
-        for note in self._notes:
-            if note.name == name:
-                found.update(part.strip(b" \t") for part in note.value.lower().split(b","))
-        found.discard(b"")
-        return found
+        values = self._values.get(name)
+        if values is None:
+            return frozenset()
+        members = b",".join(values).lower().split(b",")
+        return frozenset(member.strip(b" \t") for member in members) - {b""}
 
-    def written(self, options: set[bytes], changes: Mapping[bytes, bytes | None]) -> bytes:
+    def written(self, options: frozenset[bytes], changes: Mapping[bytes, bytes | None]) -> bytes:
         """Return the block as the other side gets it.
 
         Args:
@@ -134,7 +141,7 @@ class Fields:
         return _without(b"".join(parts), nominated) if nominated else b"".join(parts)
 
 
-def _without(block: bytes, names: set[bytes]) -> bytes:
+def _without(block: bytes, names: frozenset[bytes]) -> bytes:
     lines = block[2:].split(b"\r\n")
     kept = (line for line in lines if line.partition(b":")[0].lower() not in names)
     return b"".join(b"\r\n" + line for line in kept)
@@ -156,7 +163,7 @@ class RequestHead(NamedTuple):
     minor: int
     fields: Fields
     host: bytes | None
-    options: set[bytes]
+    options: frozenset[bytes]
     length: int | None
     is_chunked: bool
 
@@ -180,22 +187,30 @@ class ResponseHead(NamedTuple):
         options: Members of Connection, lower-case.
         length: Content-Length, None when absent.
         is_chunked: It has the transfer coding `chunked`.
+        written: What clients got of it, by version and framing: a head that is remembered is
+            written once.
     """
 
     minor: int
     status: int
     status_text: bytes
     fields: Fields
-    options: set[bytes]
+    options: frozenset[bytes]
     length: int | None
     is_chunked: bool
+    written: dict[tuple[int, bool, bool], bytes]
 
     def summary(self) -> AnswerHead:
         """Return what the metering half wants to know."""
         types = self.fields.values(b"content-type")
-        media_type = types[0].partition(b";")[0].strip().lower().decode("latin-1") if types else ""
         encodings = self.fields.tokens(b"content-encoding")
-        return AnswerHead(self.status, media_type, bool(encodings - {b"identity"}))
+        is_encoded = bool(encodings) and encodings != {b"identity"}
+        return AnswerHead(self.status, _media_type(types[0]) if types else "", is_encoded)
+
+
+@functools.lru_cache(32)
+def _media_type(value: bytes) -> str:
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def find_end(data: bytes | bytearray, start: int = 0) -> int:
@@ -255,15 +270,21 @@ def parse_response(head: bytes) -> ResponseHead:
     Raises:
         BadHead: It is not to be passed on.
     """
+    return _known_response(head) if len(head) <= MAX_REMEMBERED else _parse_response(head)
+
+
+def _parse_response(head: bytes) -> ResponseHead:
     line = _STATUS_LINE.match(head)
     if line is None:
         raise BadHead(502, "no status line of HTTP/1.1")
     fields = _parse_fields(head, line.end())
     version = int(line[1])
     length, is_chunked = _parse_framing(version, fields)
-    return ResponseHead(
-        version, int(line[3]), line[2], fields, fields.tokens(b"connection"), length, is_chunked
-    )
+    options = fields.tokens(b"connection")
+    return ResponseHead(version, int(line[3]), line[2], fields, options, length, is_chunked, {})
+
+
+_known_response = functools.lru_cache(REMEMBERED)(_parse_response)
 
 
 def _check_target(method: bytes, target: bytes) -> None:
@@ -352,6 +373,14 @@ def response_bytes(
         is_chunked: The body follows in chunks.
         is_closing: Say that the connection ends with this answer.
     """
+    key = (minor, is_chunked, is_closing)
+    found = head.written.get(key)
+    if found is None:
+        found = head.written[key] = _write_response(head, *key)
+    return found
+
+
+def _write_response(head: ResponseHead, minor: int, is_chunked: bool, is_closing: bool) -> bytes:
     changes = _changes(head.length)
     if not is_chunked:
         changes[b"transfer-encoding"] = None

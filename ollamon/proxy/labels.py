@@ -60,6 +60,8 @@ class ModelNames:
         self._limit = limit
         self._installed: set[str] = set()
         self._answered: set[str] = set()
+        # The two usual spellings of each: to look at a name's letters costs more than all else.
+        self._by_name: dict[str, str] = {}
 
     def learn(self, names: Iterable[str]) -> list[str]:
         """Take names that Ollama lists, in order, while there is room; return the new ones."""
@@ -68,21 +70,31 @@ class ModelNames:
             label = plain_model(name)
             if label and label not in self and len(self._installed) < self._limit:
                 self._installed.add(label)
+                self._remember(label)
                 new.append(label)
         return new
 
     def admit(self, name: str) -> bool:
         """Take a name for which a 2xx answered; say whether it is new."""
+        if name in self._by_name:
+            return False
         label = plain_model(name)
         if not label or label in self or len(self._answered) >= ANSWERED:
             return False
         self._answered.add(label)
+        self._remember(label)
         return True
+
+    def _remember(self, label: str) -> None:
+        self._by_name[label] = self._by_name[f"{label}:latest"] = label
 
     def label(self, name: str) -> str:
         """Return the label of a name; "" is `unknown`."""
         if not name:
             return UNKNOWN
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
         label = plain_model(name)
         return label if label in self else OTHER
 

@@ -65,12 +65,16 @@ class LineBuffer:
 
 
 class Splitter:
-    """Cuts a stream at line feeds; an unfinished line waits for the rest."""
+    """Cuts a stream at line feeds; an unfinished line waits for the rest.
+
+    Args:
+        partial: Where it waits; empty.
+    """
 
     __slots__ = ("_partial", "size")
 
-    def __init__(self) -> None:
-        self._partial = LineBuffer()
+    def __init__(self, partial: LineBuffer | None = None) -> None:
+        self._partial = partial or LineBuffer()
         self.size = 0
         """Bytes of the unfinished line that are kept."""
 

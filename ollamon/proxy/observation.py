@@ -1,15 +1,17 @@
 """The observing half of one exchange: what its bytes said, put together at its end, without I/O."""
 
 import json
+import math
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from ollamon.proxy import labels
 from ollamon.proxy.events import Problem, Report, Usage
 from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
 from ollamon.proxy.reader import Reader, open_reader
-from ollamon.proxy.records import RequestInFlight
+from ollamon.proxy.records import Phase, RequestInFlight
 from ollamon.proxy.routes import Reading, Route
 from ollamon.proxy.tap import AnswerHead, Ending
 
@@ -19,12 +21,45 @@ _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,256})"')
 # No machine decodes a million tokens a second: the clock or the counter is wrong.
 _MAX_RATE = 1e6
 # Exchanges in which upstream did its part as far as it was let.
-_SERVED = frozenset({Outcome.OK, Outcome.CLIENT_ABORT})
+_SERVED = (Outcome.OK, Outcome.CLIENT_ABORT)
+_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
+_UNREAD = Report(is_stream=False)
+_NO_USAGE = Usage()
+
+
+class Clock(StrEnum):
+    """Who measured a decode time; values of the label `source`."""
+
+    # A key of every request; an Enum's own hash is a Python function.
+    __hash__ = str.__hash__
+
+    OLLAMA = "ollama"
+    PROXY = "proxy"
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """Everything that the end of one exchange says."""
+class Decode:
+    """So many tokens came in so many seconds, by upstream's clock or ours."""
+
+    tokens: int
+    seconds: float
+    source: Clock
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second."""
+        return self.tokens / self.seconds
+
+
+class End(NamedTuple):
+    """Everything that the end of one exchange says.
+
+    Attributes:
+        first_answer_s: Time to the first visible token, if thinking came before it.
+        gap_s: Longest silence after the first token; None: nothing came after it.
+        objects: Streamed objects with tokens.
+        request_size, answer_size: Bytes of the bodies that were relayed.
+    """
 
     outcome: Outcome
     fault: UpstreamFault | None
@@ -34,10 +69,20 @@ class End:
     is_stream: bool
     duration_s: float
     first_token_s: float | None
-    rate: float | None
+    first_answer_s: float | None
+    gap_s: float | None
+    decode: Decode | None
     usage: Usage
+    objects: int
     finish: str
+    request_size: int
+    answer_size: int
     problems: frozenset[Problem]
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens per second."""
+        return None if self.decode is None else self.decode.rate
 
 
 class Listener(Protocol):
@@ -57,7 +102,8 @@ class Observation:
     """The observing half of one exchange; a `tap.Tap`."""
 
     __slots__ = (
-        *("_began_at", "_complete_at", "_head", "_is_over", "_reader", "_listener"),
+        *("_answer_size", "_began_at", "_complete_at", "_head", "_is_over", "_listener"),
+        *("_read_at", "_reader", "_request_size"),
         *("_request", "_requested_model", "id", "method", "model", "route"),
     )
 
@@ -70,10 +116,13 @@ class Observation:
         self._listener = listener
         self._began_at = now
         self._complete_at: float | None = None
-        self._request: bytearray | None = bytearray()
+        self._request: bytes | None = b""
         self._requested_model = ""
         self._head: AnswerHead | None = None
         self._reader: Reader | None = None
+        self._read_at = now
+        self._request_size = 0
+        self._answer_size = 0
         self._is_over = False
 
     @property
@@ -83,6 +132,7 @@ class Observation:
 
     def request_read(self, data: bytes) -> None:
         """Look for the model in the first 4 KiB of the body."""
+        self._request_size += len(data)
         if self._request is None:
             return
         self._request += data[: _REQUEST_HEAD - len(self._request)]
@@ -101,11 +151,14 @@ class Observation:
     def answer_began(self, head: AnswerHead, now: float) -> None:
         """Choose how to read the answer."""
         self._head = head
+        self._read_at = now
         self._reader = open_reader(self.route, head)
 
     def answer_read(self, data: bytes, now: float) -> None:
         """Read a copy of what the client has got."""
+        self._answer_size += len(data)
         if self._reader is None:
+            self._read_at = now
             return
         try:
             self._reader.feed(data, now)
@@ -123,13 +176,30 @@ class Observation:
 
     def view(self, now: float) -> RequestInFlight:
         """Return what can be told while it runs."""
-        if self._head is not None:
-            phase = "answering"
-        else:
-            phase = "receiving" if self._complete_at is None else "waiting"
         return RequestInFlight(
-            self.id, self.method, self.route.endpoint, self.model, now - self._began_at, phase
+            *(self.id, self.method, self.route.endpoint, self.model),
+            *(now - self._began_at, self.phase),
         )
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is."""
+        if self._head is None:
+            return Phase.RECEIVING if self._complete_at is None else Phase.WAITING
+        is_generation = self.route.reading is Reading.GENERATION and self._head.status < 300
+        return Phase.GENERATING if is_generation else Phase.RELAYING
+
+    def age_s(self, now: float) -> float:
+        """Return the seconds since its head was read."""
+        return now - self._began_at
+
+    def silence_s(self, now: float) -> float:
+        """Return the seconds since upstream sent something, 0 before it answered."""
+        if self._head is None:
+            return 0.0
+        # Before its first read, a reader's time is infinite.
+        read_at = math.inf if self._reader is None else self._reader.read_at
+        return max(0.0, now - (self._read_at if read_at == math.inf else read_at))
 
     def _report(self, *, is_complete: bool) -> Report | None:
         if self._reader is None:
@@ -144,9 +214,9 @@ class Observation:
 
     def _end(self, ending: Ending, status: int | None, report: Report | None, now: float) -> End:
         outcome, fault = judge(ending, status, report, has_head=self._head is not None)
-        said = report or Report(is_stream=False)
-        usage = said.usage or Usage()
-        rate, is_valid = rate_of(said)
+        said = report or _UNREAD
+        usage = said.usage or _NO_USAGE
+        decode, is_valid = decode_of(said)
         problems = said.problems if is_valid else said.problems | {Problem.INVALID_NUMBER}
         if self._is_unreadable():
             problems |= {Problem.UNDECODABLE}
@@ -158,21 +228,28 @@ class Observation:
             is_served=self._is_served(outcome),
             is_stream=said.is_stream,
             duration_s=max(0.0, now - self._began_at),
-            first_token_s=self._first_token_s(said) if outcome in _SERVED else None,
-            rate=rate,
+            first_token_s=self._since_complete(said.first_token_at, outcome),
+            first_answer_s=(
+                self._since_complete(said.first_answer_at, outcome) if said.thought_first else None
+            ),
+            gap_s=said.gap_s or None,
+            decode=decode,
             usage=usage,
+            objects=said.objects,
             finish=said.finish,
+            request_size=self._request_size,
+            answer_size=self._answer_size,
             problems=problems,
         )
 
-    def _first_token_s(self, report: Report) -> float | None:
-        if report.first_token_at is None or self._complete_at is None:
+    def _since_complete(self, moment: float | None, outcome: Outcome) -> float | None:
+        if moment is None or self._complete_at is None or outcome not in _SERVED:
             return None
-        return max(0.0, report.first_token_at - self._complete_at)
+        return max(0.0, moment - self._complete_at)
 
     def _is_served(self, outcome: Outcome) -> bool:
         """Say whether a 2xx answered for the model."""
-        is_told = self.route.reading in (Reading.GENERATION, Reading.EMBEDDING)
+        is_told = self.route.reading in _COMPUTED
         is_2xx = self._head is not None and 200 <= self._head.status < 300
         return is_told and is_2xx and outcome in _SERVED
 
@@ -192,26 +269,26 @@ def _unquoted(text: bytes) -> str:
         return labels.OTHER
 
 
-def rate_of(report: Report) -> tuple[float | None, bool]:
-    """Return tokens per second of one answer, None if unknown, and whether its numbers made sense.
+def decode_of(report: Report) -> tuple[Decode | None, bool]:
+    """Return how fast one answer came, None if unknown, and whether its numbers made sense.
 
-    Upstream's own decode time comes first; else the tokens after the first one over the time
+    Upstream's own decode time comes first; else the tokens after the first one and the time
     between the first and the last, as seen here.
     """
-    usage = report.usage or Usage()
+    usage = report.usage or _NO_USAGE
     generated = usage.generated_tokens
     if not generated:
         return None, True
     if usage.decode_s:
-        rate = generated / usage.decode_s
-        return (rate, True) if rate <= _MAX_RATE else (None, False)
-    return _rate_seen(generated, report), True
+        decode = Decode(generated, usage.decode_s, Clock.OLLAMA)
+        return (decode, True) if decode.rate <= _MAX_RATE else (None, False)
+    return _decode_seen(generated, report), True
 
 
-def _rate_seen(generated: int, report: Report) -> float | None:
+def _decode_seen(generated: int, report: Report) -> Decode | None:
     first, last = report.first_token_at, report.last_token_at
     if generated < 2 or first is None or last is None or last <= first:
         return None
-    rate = (generated - 1) / (last - first)
+    decode = Decode(generated - 1, last - first, Clock.PROXY)
     # Faster than that, the stream was buffered somewhere and its times say nothing.
-    return rate if rate <= _MAX_RATE else None
+    return decode if decode.rate <= _MAX_RATE else None

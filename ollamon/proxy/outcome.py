@@ -14,6 +14,9 @@ from ollamon.proxy.tap import Ending
 class Outcome(StrEnum):
     """Values of the label `outcome`."""
 
+    # A key of every request; an Enum's own hash is a Python function.
+    __hash__ = str.__hash__
+
     OK = "ok"
     CLIENT_ERROR = "client_error"
     UPSTREAM_ERROR = "upstream_error"

@@ -20,9 +20,11 @@ import aiohttp
 from ollamon import __version__
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Board
+from ollamon.proxy.collectors import CollectorHealth
 from ollamon.proxy.events import count_of, object_of, objects_of, text_of
 from ollamon.proxy.labels import name_label
 from ollamon.proxy.recorder import Recorder
+from ollamon.proxy.residence import Resident
 from ollamon.proxy.upstream_state import UpstreamBox, UpstreamKind, UpstreamState
 
 INTERVAL_S = 5.0
@@ -45,6 +47,8 @@ class LoadedModel:
     size_vram: int | None
     context_length: int | None
     expires_at: float | None
+    info: tuple[str, ...] = ()
+    """Family, parameter size, quantization, location; see `info_of`."""
 
     @property
     def offload(self) -> float | None:
@@ -70,6 +74,12 @@ def parse_installed(document: object) -> tuple[str, ...] | None:
     return tuple(name for name in names if name)
 
 
+def parse_infos(document: object) -> dict[str, tuple[str, ...]]:
+    """Return what an answer of /api/tags says of each model, by name."""
+    models = objects_of(object_of(document).get("models"))
+    return {name: info_of(item) for item in models if (name := text_of(item.get("name")))}
+
+
 def parse_version(document: object) -> str:
     """Return the version of an answer of /api/version, or ""."""
     return name_label(text_of(object_of(document).get("version")))
@@ -82,7 +92,17 @@ def _loaded_model(item: Mapping[str, object]) -> LoadedModel:
         count_of(item.get("size_vram")),
         count_of(item.get("context_length")) or None,
         _expiry(item.get("expires_at")),
+        info_of(item),
     )
+
+
+def info_of(item: Mapping[str, object]) -> tuple[str, ...]:
+    """Return family, parameter size, quantization and location of a listed model, as labels."""
+    details = object_of(item.get("details"))
+    names = ("family", "parameter_size", "quantization_level")
+    is_remote = bool(text_of(item.get("remote_host")) or text_of(item.get("remote_model")))
+    told = (name_label(text_of(details.get(name))) for name in names)
+    return (*told, "cloud" if is_remote else "local")
 
 
 def _expiry(value: object) -> float | None:
@@ -182,10 +202,13 @@ class _Poller:
         self._box = box
         self._asked_slowly_at = -SLOW_INTERVAL_S
         self._version = ""
+        self._health = CollectorHealth(board, "ollama")
+        self._infos: dict[str, tuple[str, ...]] = {}
 
     async def run(self) -> NoReturn:
         delay = INTERVAL_S
         while True:
+            self._health.begin()
             answer = await self._ask("/api/ps")
             state = judge_upstream(answer, self._url)
             delay = next_delay(delay, state, answer)
@@ -194,6 +217,8 @@ class _Poller:
                 await self._ask_slowly(is_back=not was_up)
                 self._show_loaded(parse_loaded(answer.document) or ())
                 state = UpstreamState(UpstreamKind.UP, version=self._version)
+            else:
+                self._recorder.polled(None)
             self._show_state(state, delay)
             await self._rest(delay)
 
@@ -214,8 +239,10 @@ class _Poller:
         self._version = parse_version(version.document)
         known: dict[tuple[str, ...], float] = {(self._version,): 1.0} if self._version else {}
         self._board.replace(catalog.OLLAMA_VERSION, known, lasts=lasts)
-        installed = parse_installed((await self._ask("/api/tags")).document)
+        tags = (await self._ask("/api/tags")).document
+        installed = parse_installed(tags)
         if installed is not None:
+            self._infos = parse_infos(tags)
             self._recorder.known_models(installed)
             self._board.set(catalog.MODELS_INSTALLED, len(installed), lasts=lasts)
 
@@ -226,7 +253,11 @@ class _Poller:
             for model in models
             if (label := self._recorder.model_label(model.name)) is not None
         }
+        self._recorder.polled(
+            {key[0]: Resident(each.context_length, each.expires_at) for key, each in shown.items()}
+        )
         lasts = _lasts(INTERVAL_S)
+        self._show_infos(models, lasts)
         for metric, values in (
             (catalog.MODEL_LOADED, dict.fromkeys(shown, 1.0)),
             (catalog.MODEL_SIZE, {key: model.size for key, model in shown.items()}),
@@ -237,11 +268,24 @@ class _Poller:
         ):
             self._board.replace(metric, values, lasts=lasts)
 
+    def _show_infos(self, loaded: tuple[LoadedModel, ...], lasts: float) -> None:
+        infos = self._infos | {model.name: model.info for model in loaded if any(model.info)}
+        labels = {name: self._recorder.model_label(name) for name in infos}
+        known = {label: infos[name] for name, label in labels.items() if label is not None}
+        self._board.replace(
+            catalog.MODEL_INFO,
+            {(label, *info): 1.0 for label, info in known.items()},
+            lasts=lasts,
+        )
+
     def _show_state(self, state: UpstreamState, delay: float) -> None:
         self._box.state = state
-        is_up = float(state.kind is UpstreamKind.UP)
-        self._board.set(catalog.OLLAMA_UP, is_up, lasts=_lasts(delay))
-        self._board.set(catalog.COLLECTOR_UP, is_up, "ollama", lasts=_lasts(delay))
+        is_up = state.kind is UpstreamKind.UP
+        self._board.set(catalog.OLLAMA_UP, float(is_up), lasts=_lasts(delay))
+        if is_up:
+            self._health.worked(_lasts(delay))
+        else:
+            self._health.failed(_lasts(delay))
 
     async def _ask(self, path: str) -> Answer:
         try:

@@ -6,7 +6,6 @@ finish reason, final marker and errors all stand at the end of a stream.
 """
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import assert_never
@@ -49,6 +48,7 @@ class Form(StrEnum):
     DOCUMENT = "application/json"
 
 
+_NO_PROBLEMS: frozenset[Problem] = frozenset()
 _ENDS = {Form.LINES: b"}\n", Form.EVENTS: b"\n\n", Form.DOCUMENT: b""}
 _FORMS = {form.value: form for form in Form}
 _DIALECTS: Mapping[
@@ -82,8 +82,9 @@ class Reader:
 
     __slots__ = (
         *("_body", "_complete", "_end", "_estimate", "_events", "_finish", "_first_answer_at"),
-        *("_first_token_at", "_form", "_has_clipped", "_has_failure", "_has_final", "_is_steady"),
-        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_seen_at", "_splitter"),
+        *("_first_token_at", "_form", "_gap", "_has_clipped", "_has_failure", "_has_final"),
+        *("_is_steady", "_thought_first", "read_at"),
+        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_splitter"),
         "_usage",
     )
 
@@ -91,12 +92,12 @@ class Reader:
         self._events, self._complete = _DIALECTS[dialect]
         self._form = form
         self._end = _ENDS[form]
-        self._splitter = Splitter()
         self._body = LineBuffer()
+        self._splitter = Splitter(self._body)
         self._is_steady = False
-        self._recent: deque[tuple[float, bytes, bytes | None]] = deque(maxlen=KEPT)
+        # The last ones, at most KEPT; an empty deque is larger than all else of a stream.
+        self._recent: list[tuple[float, bytes, bytes | None]] = []
         self._objects = 0
-        self._seen_at = 0.0
         self._model = ""
         self._finish = ""
         self._usage: Usage | None = None
@@ -107,15 +108,22 @@ class Reader:
         self._first_token_at: float | None = None
         self._first_answer_at: float | None = None
         self._last_token_at: float | None = None
-        self._problems: set[Problem] = set()
+        self._problems = _NO_PROBLEMS
+        self._thought_first = False
+        self._gap = 0.0
+        self.read_at = float("inf")
+        """When the last read came."""
 
     @property
     def size(self) -> int:
         """Bytes that are kept now."""
-        return self._splitter.size + self._body.size + self._kept()
+        return self._body.size + self._kept()
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what one read brought."""
+        if now - self.read_at > self._gap:
+            self._gap = now - self.read_at
+        self.read_at = now
         if self._is_steady:
             if (
                 len(data) <= SMALL
@@ -123,14 +131,13 @@ class Reader:
                 and data.endswith(self._end)
                 and b"{" in data
             ):
-                self._recent.append((now, data, None))
+                self._keep(now, data, None)
                 self._objects += data.count(self._end)
             else:
                 self._pass_by(data, now)
         elif self._form is Form.DOCUMENT:
             self._body.add(data)
         else:
-            self._seen_at = now
             for line in self._splitter.feed(data):
                 if self._is_steady:
                     self._store(line, now)
@@ -148,7 +155,7 @@ class Reader:
         if self._estimate is not None and self._has_final:
             usage = usage.over(self._estimate) if usage else self._estimate
         if self._has_clipped and self._has_final and usage is None:
-            self._problems.add(Problem.OVERSIZE)
+            self._problems |= {Problem.OVERSIZE}
         return Report(
             self._form is not Form.DOCUMENT,
             self._model,
@@ -160,15 +167,16 @@ class Reader:
             self._first_answer_at,
             self._last_token_at,
             self._objects,
-            frozenset(self._problems),
+            self._problems,
+            self._thought_first,
+            self._gap if self._first_token_at is not None else 0.0,
         )
 
     def _pass_by(self, data: bytes, now: float) -> None:
-        self._seen_at = now
         for line in self._splitter.feed(self._without_middle(data)):
             self._store(line, now)
         while self._recent and self._splitter.size + self._kept() > ROOM:
-            self._recent.popleft()
+            del self._recent[0]
 
     def _without_middle(self, data: bytes) -> bytes:
         """Return a large read without its middle, of which only the number of documents matters."""
@@ -183,8 +191,13 @@ class Reader:
 
     def _store(self, line: Line, now: float) -> None:
         if self._payload(line) is not None:
-            self._recent.append((now, *line))
+            self._keep(now, *line)
             self._objects += 1
+
+    def _keep(self, now: float, head: bytes, tail: bytes | None) -> None:
+        self._recent.append((now, head, tail))
+        if len(self._recent) > KEPT:
+            del self._recent[0]
 
     def _kept(self) -> int:
         return sum(len(head) + len(tail or b"") for _, head, tail in self._recent)
@@ -200,11 +213,11 @@ class Reader:
             self._last_token_at = self._recent[0][0]
 
     def _read_rest(self, is_complete: bool) -> None:
-        before = frozenset(self._problems)
-        self._objects += self._take(self._splitter.end(), self._seen_at)
+        before = self._problems
+        self._objects += self._take(self._splitter.end(), self.read_at)
         if not is_complete:
             # Half a line is no fault of the answer.
-            self._problems = set(before)
+            self._problems = before
 
     def _read_body(self, is_complete: bool) -> None:
         line = self._body.take()
@@ -217,7 +230,7 @@ class Reader:
         else:
             self._has_final = is_complete and line.tail.rstrip().endswith(b"}")
         if not is_complete:
-            self._problems.discard(Problem.JSON)
+            self._problems -= {Problem.JSON}
 
     def _take(self, line: Line, now: float) -> bool:
         """Read one document; say whether it carried a token."""
@@ -250,7 +263,7 @@ class Reader:
             document: object = json.loads(line.head)
         except (ValueError, RecursionError):
             # RecursionError: 200,000 opening brackets are a short line.
-            self._problems.add(Problem.JSON)
+            self._problems |= {Problem.JSON}
             return None
         return document
 
@@ -271,7 +284,7 @@ class Reader:
             case Failure():
                 self._has_failure = True
             case Invalid():
-                self._problems.add(Problem.INVALID_NUMBER)
+                self._problems |= {Problem.INVALID_NUMBER}
             case _:
                 assert_never(event)
 
@@ -279,6 +292,8 @@ class Reader:
         self._last_token_at = now
         if self._first_token_at is None:
             self._first_token_at = now
+            self._thought_first = not is_answer
+            self._gap = 0.0
         if is_answer and self._first_answer_at is None:
             self._first_answer_at = now
             self._is_steady = True

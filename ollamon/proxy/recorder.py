@@ -7,18 +7,25 @@ await. What stays in step on every scrape moves in the ledger, in one step.
 import itertools
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Instruments
+from ollamon.metrics.instruments import Instruments, Move
 from ollamon.proxy import labels
 from ollamon.proxy.events import Problem
+from ollamon.proxy.generation import (
+    NO_GENERATION,
+    ModelMeter,
+    UsageState,
+    finish_reason,
+    usage_state,
+)
 from ollamon.proxy.observation import End, Observation
 from ollamon.proxy.outcome import Outcome, UpstreamFault
-from ollamon.proxy.records import RequestInFlight, RequestRecord
-from ollamon.proxy.routes import Reading, Route
+from ollamon.proxy.records import Phase, RequestInFlight, RequestRecord
+from ollamon.proxy.residence import Residence, Resident
+from ollamon.proxy.routes import GENERATING, Reading, Route
 from ollamon.proxy.tap import Rejection, Tap
 
 _log = logging.getLogger(__name__)
@@ -27,16 +34,16 @@ RECENT = 200
 """Request records that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ModelInstruments:
-    """The cached children of one model: finding one by its labels costs more than adding to it."""
-
-    prompt_tokens: Callable[[float], None]
-    generated_tokens: Callable[[float], None]
-    tokens_per_second: Callable[[float], None]
-    time_per_token: Callable[[float], None]
-    time_to_first_token: Callable[[float], None]
-    load_duration: Callable[[float], None]
+_Kind = tuple[str, str, str, str, Outcome]
+_Over = tuple[float, Observation, End, str, str]
+_ACTIVE = catalog.ACTIVE_REQUESTS
+_BEGAN: tuple[Move, Move] = (
+    (catalog.REQUESTS_ACCEPTED, (), 1),
+    (_ACTIVE, (labels.UNKNOWN,), 1),
+)
+_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
+# An answer that brings nothing for so long is stalled.
+STALLED_S = 60.0
 
 
 class Recorder:
@@ -63,20 +70,27 @@ class Recorder:
         self._names = labels.ModelNames(max_models)
         self._ids = itertools.count(1)
         self._open: dict[int, Observation] = {}
-        self._recent: deque[RequestRecord] = deque(maxlen=RECENT)
-        self._models: dict[str, _ModelInstruments] = {}
+        # Made into records when somebody asks.
+        self._recent: deque[_Over] = deque(maxlen=RECENT)
+        self._move = instruments.ledger.move
+        self._moves: dict[_Kind, tuple[Move, Move]] = {}
+        self._models: dict[str, ModelMeter] = {}
+        self._residence = Residence()
         self._durations: dict[tuple[str, str, str], Callable[[float], None]] = {}
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
         self._begin_at_zero()
+        self._sizes: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
+        self._gap = instruments.histogram(catalog.STREAM_GAP).observe
+        self._connect = instruments.histogram(catalog.UPSTREAM_CONNECT).observe
+        self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).observe
+        instruments.board.ask(self._show_in_flight)
 
     def began(self, method: str, route: Route, now: float) -> Tap:
         """Count a request head that was understood, and watch its exchange."""
         exchange = Observation(self, next(self._ids), labels.method_label(method), route, now)
         self._open[exchange.id] = exchange
-        self._instruments.ledger.move(
-            (catalog.REQUESTS_ACCEPTED, (), 1), (catalog.ACTIVE_REQUESTS, (labels.UNKNOWN,), 1)
-        )
+        self._move(*_BEGAN)
         return exchange
 
     def refused(self, reason: Rejection) -> None:
@@ -97,6 +111,23 @@ class Recorder:
         for label in self._names.learn(names):
             self._instruments_of(label)
 
+    def connected(self, seconds: float) -> None:
+        """Record a new connection to upstream."""
+        self._connect(seconds)
+
+    def relayed(self, seconds: float) -> None:
+        """Record what one exchange waited for us."""
+        self._overhead(seconds)
+
+    def polled(self, models: Mapping[str, Resident] | None) -> None:
+        """Take the models in memory, by label; None: Ollama does not tell."""
+        running = {exchange.model for exchange in self._open.values()}
+        found = self._residence.poll(models, running, self._wall())
+        for model, reason in found.loads:
+            self._instruments.counter(catalog.MODEL_LOADS).labels(model, reason.value).inc()
+        for model in found.bypassed:
+            self._instruments.counter(catalog.MODEL_UNPROXIED_USES).labels(model).inc()
+
     def model_label(self, name: str) -> str | None:
         """Return the label of a model that has series of its own, else None."""
         label = self._names.label(name)
@@ -104,15 +135,33 @@ class Recorder:
 
     def recent(self) -> tuple[RequestRecord, ...]:
         """The last requests that ended, oldest first."""
-        return tuple(self._recent)
+        return tuple(_record(*over) for over in self._recent)
 
     def in_flight(self) -> tuple[RequestInFlight, ...]:
         """The requests that run, oldest first."""
         now = self._clock()
         return tuple(exchange.view(now) for exchange in self._open.values())
 
+    def _show_in_flight(self) -> None:
+        """Put what runs on the board; called in the thread of a scrape."""
+        board, now = self._instruments.board, self._clock()
+        open_ones = [(exchange.phase, exchange) for exchange in self._open.copy().values()]
+        counts = Counter(phase for phase, _ in open_ones)
+        for phase in Phase:
+            board.set(catalog.REQUESTS_IN_PHASE, counts[phase], phase.value)
+        ages = [each.age_s(now) for phase, each in open_ones if phase is Phase.WAITING]
+        board.set(catalog.OLDEST_WAITING, max(ages, default=0.0))
+        stalled = sum(each.silence_s(now) >= STALLED_S for _, each in open_ones)
+        board.set(catalog.STALLED_REQUESTS, stalled)
+
     def _begin_at_zero(self) -> None:
         live = self._instruments
+        usage_reports = live.counter(catalog.USAGE_REPORTS)
+        self._usage_reports = {
+            (endpoint, state): usage_reports.labels(endpoint, state.value).inc
+            for endpoint in GENERATING
+            for state in UsageState
+        }
         live.ledger.move((catalog.ACTIVE_REQUESTS, (labels.UNKNOWN,), 0))
         for metric, values in (
             (catalog.REJECTIONS, Rejection),
@@ -129,24 +178,17 @@ class Recorder:
     def renamed(self, exchange: Observation, name: str) -> None:
         """Move a running request under the model that its body names."""
         label = self._names.label(name)
-        active = catalog.ACTIVE_REQUESTS
-        self._instruments.ledger.move((active, (exchange.model,), -1), (active, (label,), 1))
+        self._move((_ACTIVE, (exchange.model,), -1), (_ACTIVE, (label,), 1))
         exchange.model = label
         # A scrape while it runs sees its series at 0, so that `rate` counts the first request too.
         self._duration_of(exchange.method, exchange.route.endpoint, label)
 
-    def _instruments_of(self, model: str) -> _ModelInstruments:
-        """Return the children of one model; all of them begin together."""
+    def _instruments_of(self, model: str) -> ModelMeter:
+        """Return the series of one model; all of them begin together."""
         found = self._models.get(model)
         if found is None:
-            live = self._instruments
-            found = self._models[model] = _ModelInstruments(
-                live.counter(catalog.PROMPT_TOKENS).labels(model).inc,
-                live.counter(catalog.GENERATED_TOKENS).labels(model).inc,
-                live.histogram(catalog.TOKENS_PER_SECOND).labels(model).observe,
-                live.histogram(catalog.TIME_PER_OUTPUT_TOKEN).labels(model).observe,
-                live.histogram(catalog.TIME_TO_FIRST_TOKEN).labels(model).observe,
-                live.histogram(catalog.MODEL_LOAD_DURATION).labels(model).observe,
+            found = self._models[model] = ModelMeter(
+                self._instruments, model, is_named=model in self._names
             )
         return found
 
@@ -164,6 +206,15 @@ class Recorder:
             found = self._durations[key] = child.observe
         return found
 
+    def _sizes_of(self, endpoint: str) -> tuple[Callable[[float], None], Callable[[float], None]]:
+        """Return the histograms of bodies; they begin with an endpoint's first request."""
+        live = self._instruments
+        found = self._sizes[endpoint] = (
+            live.histogram(catalog.REQUEST_SIZE).labels(endpoint).observe,
+            live.histogram(catalog.RESPONSE_SIZE).labels(endpoint).observe,
+        )
+        return found
+
     def ended(self, exchange: Observation, end: End) -> None:
         """Record one exchange that is over."""
         self._open.pop(exchange.id, None)
@@ -173,20 +224,33 @@ class Recorder:
         model = self._names.label(end.model_name)
         status = labels.status_label(end.status)
         method, endpoint = exchange.method, exchange.route.endpoint
-        self._instruments.ledger.move(
-            (catalog.ACTIVE_REQUESTS, (exchange.model,), -1),
-            (catalog.REQUESTS, (method, endpoint, model, status), 1),
-            (catalog.REQUEST_OUTCOMES, (endpoint, model, end.outcome.value), 1),
-        )
+        kind = (method, endpoint, model, status, end.outcome)
+        moves = self._moves.get(kind) or self._moves_of(kind)
+        self._move((_ACTIVE, (exchange.model,), -1), *moves)
         self._duration_of(method, endpoint, model)(end.duration_s)
-        self._count_folded(method, endpoint, model, status)
+        request_size, answer_size = self._sizes.get(endpoint) or self._sizes_of(endpoint)
+        request_size(end.request_size)
+        answer_size(end.answer_size)
+        if labels.OTHER in kind:
+            self._count_folded(method, endpoint, model, status)
         if end.fault is not None:
             self._instruments.counter(catalog.UPSTREAM_ERRORS).labels(end.fault.value).inc()
         for problem in end.problems:
             self._problem(problem)
-        if exchange.route.reading in (Reading.GENERATION, Reading.EMBEDDING):
-            self._observe_generation(self._instruments_of(model), end)
-        self._recent.append(self._record(exchange, end, model, status))
+        if exchange.route.reading in _COMPUTED:
+            self._observe_generation(endpoint, model, end)
+        elif model in self._names:
+            self._residence.use(model, None)
+        self._recent.append((self._wall(), exchange, end, model, status))
+
+    def _moves_of(self, kind: _Kind) -> tuple[Move, Move]:
+        """Return what the end of a request like this one adds; kept, as its series are."""
+        method, endpoint, model, status, outcome = kind
+        found = self._moves[kind] = (
+            (catalog.REQUESTS, (method, endpoint, model, status), 1),
+            (catalog.REQUEST_OUTCOMES, (endpoint, model, outcome.value), 1),
+        )
+        return found
 
     def _count_folded(self, method: str, endpoint: str, model: str, status: str) -> None:
         for name, value in (
@@ -198,36 +262,34 @@ class Recorder:
             if value == labels.OTHER:
                 self._instruments.counter(catalog.LABELS_DROPPED).labels(name).inc()
 
-    @staticmethod
-    def _observe_generation(live: _ModelInstruments, end: End) -> None:
-        usage = end.usage
-        if end.first_token_s is not None:
-            live.time_to_first_token(end.first_token_s)
-        if end.rate is not None:
-            live.tokens_per_second(end.rate)
-            live.time_per_token(1 / end.rate)
-        if usage.prompt_tokens is not None:
-            live.prompt_tokens(usage.prompt_tokens)
-        if usage.generated_tokens is not None:
-            live.generated_tokens(usage.generated_tokens)
-        if usage.load_s:
-            live.load_duration(usage.load_s)
+    def _observe_generation(self, endpoint: str, model: str, end: End) -> None:
+        is_cold = model in self._names and self._residence.use(model, end.usage.load_s)
+        self._instruments_of(model).observe(end, is_cold=is_cold)
+        if end.gap_s is not None:
+            self._gap(end.gap_s)
+        is_generation = finish_reason(end.finish) not in NO_GENERATION
+        count = self._usage_reports.get((endpoint, usage_state(end.usage)))
+        if count is not None and end.outcome is Outcome.OK and is_generation:
+            count()
 
-    def _record(self, exchange: Observation, end: End, model: str, status: str) -> RequestRecord:
-        return RequestRecord(
-            id=exchange.id,
-            ended_at=self._wall(),
-            method=exchange.method,
-            endpoint=exchange.route.endpoint,
-            model=model,
-            status=status,
-            outcome=end.outcome.value,
-            is_stream=end.is_stream,
-            duration_s=end.duration_s,
-            time_to_first_token_s=end.first_token_s,
-            prompt_tokens=end.usage.prompt_tokens,
-            generated_tokens=end.usage.generated_tokens,
-            tokens_per_second=end.rate,
-            load_s=end.usage.load_s,
-            finish=labels.name_label(end.finish),
-        )
+
+def _record(
+    ended_at: float, exchange: Observation, end: End, model: str, status: str
+) -> RequestRecord:
+    return RequestRecord(
+        id=exchange.id,
+        ended_at=ended_at,
+        method=exchange.method,
+        endpoint=exchange.route.endpoint,
+        model=model,
+        status=status,
+        outcome=end.outcome.value,
+        is_stream=end.is_stream,
+        duration_s=end.duration_s,
+        time_to_first_token_s=end.first_token_s,
+        prompt_tokens=end.usage.prompt_tokens,
+        generated_tokens=end.usage.generated_tokens,
+        tokens_per_second=end.rate,
+        load_s=end.usage.load_s,
+        finish=labels.name_label(end.finish),
+    )

@@ -1,6 +1,17 @@
 """What is told of one request beside its samples: numbers and names, no text, without I/O."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a request in flight is; values of the label `phase`."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    WAITING = "waiting"
+    GENERATING = "generating"
+    RELAYING = "relaying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class RequestInFlight:
 
     Attributes:
         age_s: Seconds since its head was read.
-        phase: receiving, waiting or answering.
+        phase: What it waits for.
     """
 
     id: int
@@ -44,4 +55,4 @@ class RequestInFlight:
     endpoint: str
     model: str
     age_s: float
-    phase: str
+    phase: Phase

@@ -8,15 +8,19 @@ import asyncio
 import contextlib
 import functools
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ollamon.access import ProxyAccess
-from ollamon.proxy import http1, replies
+from ollamon.proxy import http1, injection, replies
 from ollamon.proxy.client import Client
 from ollamon.proxy.connection import Upstream
+from ollamon.proxy.exchange import note_connection
 from ollamon.proxy.http1 import RequestHead
 from ollamon.proxy.pool import Pool, UpstreamAddress, why
+from ollamon.proxy.routes import Route, route_of
 from ollamon.proxy.tap import Ending, Meter
 from ollamon.proxy.timers import Ticker, Timeouts
 
@@ -42,13 +46,35 @@ class RelaySettings:
         upstream: Where requests go.
         access: Which Host may come in.
         preserve_host: Pass the client's Host on.
+        inject_usage: Ask OpenAI streams for their usage.
     """
 
     upstream: UpstreamAddress
     access: ProxyAccess = field(default_factory=ProxyAccess)
     preserve_host: bool = False
+    inject_usage: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
+
+
+class Incoming(NamedTuple):
+    """A request as its head alone tells.
+
+    Attributes:
+        head: As it was understood.
+        method: As the meter is told.
+        route: Where it goes.
+        out: The head that upstream gets.
+        is_allowed: Its Host may come in.
+        may_inject: Its body may have to be changed; see `injection`.
+    """
+
+    head: RequestHead
+    method: str
+    route: Route
+    out: bytes
+    is_allowed: bool
+    may_inject: bool
 
 
 class Relay:
@@ -64,7 +90,8 @@ class Relay:
         self.settings = settings
         self.meter = meter
         self.pool: Pool[Upstream] = Pool(settings.timeouts.pooled)
-        self.allows = functools.lru_cache(_REMEMBERED_HOSTS)(self._allows)
+        self._known = functools.lru_cache(http1.REMEMBERED)(self._understand)
+        self._allows = functools.lru_cache(_REMEMBERED_HOSTS)(self._asks_allowed)
         self.in_flight = 0
         self.is_draining = False
         self._loop = asyncio.get_running_loop()
@@ -111,14 +138,25 @@ class Relay:
         self.pool.close()
         self._ticker.stop()
 
-    def request_bytes(self, head: RequestHead) -> bytes:
-        """Return the head that upstream gets."""
-        settings = self.settings
-        return http1.request_bytes(
+    def understand(self, head: bytes) -> Incoming:
+        """Read a request's head, with its empty line; a client sends the same one many times.
+
+        Raises:
+            BadHead: It is not to be passed on.
+        """
+        return self._known(head) if len(head) <= http1.MAX_REMEMBERED else self._understand(head)
+
+    def _understand(self, block: bytes) -> Incoming:
+        settings, head = self.settings, http1.parse_request(block)
+        out = http1.request_bytes(
             head, settings.upstream.authority, preserve_host=settings.preserve_host
         )
+        route = route_of(head.target.decode("latin-1"))
+        is_allowed = head.host is None or self._allows(head.host)
+        may_inject = settings.inject_usage and injection.may_apply(head, route)
+        return Incoming(head, head.method.decode("ascii"), route, out, is_allowed, may_inject)
 
-    def _allows(self, host: bytes) -> bool:
+    def _asks_allowed(self, host: bytes) -> bool:
         return self.settings.access.allows(host.decode("latin-1"))
 
     def admit(self, client: Client) -> bool:
@@ -144,6 +182,7 @@ class Relay:
     async def _connect(self, client: Client) -> None:
         address = self.settings.upstream
         limit = self.settings.timeouts.connect
+        began = time.monotonic()
         try:
             async with asyncio.timeout(limit):
                 _, upstream = await self._loop.create_connection(
@@ -156,6 +195,7 @@ class Relay:
             client.not_connected(Ending.UPSTREAM_REFUSED, refusal)
         else:
             client.connected(upstream)
+            note_connection(self.meter, time.monotonic() - began)
 
     def _stop_accepting(self) -> None:
         if self._server is not None:

@@ -66,6 +66,9 @@ _SILENT = frozenset(
 )
 _PREFIXES = {"/api/blobs/": "/api/blobs/:digest", "/v1/models/": "/v1/models/:model"}
 
+GENERATING = tuple(path for path, told in _READINGS.items() if told is Reading.GENERATION)
+"""The endpoints that generate."""
+
 ENDPOINTS = frozenset({*_READINGS, *_SILENT, *_PREFIXES.values(), OTHER})
 """Every value of the label `endpoint`."""
 

@@ -7,9 +7,8 @@ tap raises is counted, ends observing this exchange and changes no byte.
 Times are seconds of the monotonic clock.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ollamon.proxy.routes import Route
 
@@ -41,8 +40,7 @@ class Rejection(StrEnum):
     DRAINING = "draining"
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """What matters of an answer's head.
 
     Attributes:
@@ -80,6 +78,12 @@ class Meter(Protocol):
 
     def began(self, method: str, route: Route, now: float) -> Tap:
         """A request head was understood."""
+
+    def connected(self, seconds: float) -> None:
+        """A new connection to upstream was made, in this time."""
+
+    def relayed(self, seconds: float) -> None:
+        """So long one exchange waited for us: from head read to head sent, in both directions."""
 
     def refused(self, reason: Rejection) -> None:
         """A request was refused; without a tap when its head could not be understood."""

@@ -8,13 +8,13 @@ from tests.clients.proxied import Proxied
 
 
 @pytest.fixture
-def proxy_for(start_child) -> Callable[[str], Proxied]:
+def proxy_for(start_child) -> Callable[..., Proxied]:
     """Start the real proxy in front of an upstream."""
 
-    def start(upstream: str) -> Proxied:
+    def start(upstream: str, **options: object) -> Proxied:
         child = start_child(
             "proxy",
-            lambda unborn: proxied.section(unborn, upstream),
+            lambda unborn: proxied.section(unborn, upstream, **options),
             "listen",
             "metrics_listen",
         )

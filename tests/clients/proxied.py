@@ -14,14 +14,15 @@ P = "ollama_proxy_"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def section(child: Child, upstream: str) -> dict[str, object]:
-    """What a supervisor would hand over."""
+def section(child: Child, upstream: str, **options: object) -> dict[str, object]:
+    """What a supervisor would hand over; options are those of the proxy."""
     return {
         "ollama": {"url": upstream},
         "proxy": {
             "listen": child.address("listen"),
             "metrics_listen": child.address("metrics_listen"),
             "drain_timeout": "1s",
+            **options,
         },
         "metrics": {},
         "helper": {},

@@ -29,12 +29,14 @@ class Child:
     Attributes:
         urls: Name of a socket -> base URL, known before the child starts.
         log: What it wrote on stdout and stderr.
+        program: Python to run instead of the child's module.
     """
 
     name: str
     log: Path
     urls: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
+    program: str = ""
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
     _notices: int = -1
     _heard: bytes = b""
@@ -54,7 +56,7 @@ class Child:
         self._notices, theirs = os.pipe()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-u", "-m", f"ollamon.{self.name}"],
+                [sys.executable, "-I", "-u", *self._what()],
                 env=os.environ | {handover.NOTIFY_VARIABLE: str(theirs)},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -68,6 +70,9 @@ class Child:
         self._sockets.clear()
         self.process.stdin.write(handover.encode(Handover(section, RUN_ID, descriptors)))
         self.process.stdin.flush()
+
+    def _what(self) -> tuple[str, str]:
+        return ("-c", self.program) if self.program else ("-m", f"ollamon.{self.name}")
 
     def wait_ready(self) -> None:
         self.wait_for(b"READY=1\n")

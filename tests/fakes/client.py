@@ -185,6 +185,7 @@ async def bench(
     upstream_url: str = "",
     address: UpstreamAddress | None = None,
     preserve_host: bool = False,
+    inject_usage: bool = False,
 ) -> AsyncIterator[Bench]:
     """Run a relay in front of an upstream that does what `script` says."""
 
@@ -197,6 +198,7 @@ async def bench(
             upstream=address or UpstreamAddress.of(upstream_url or upstream.url),
             access=access or ProxyAccess(),
             preserve_host=preserve_host,
+            inject_usage=inject_usage,
             timeouts=timeouts,
             limits=limits or Limits(),
         )

@@ -66,11 +66,13 @@ class RecordingTap:
 
 @dataclass
 class RecordingMeter:
-    """Attributes: `failing` names calls of taps, or `began`, `refused`, `failed`, that raise."""
+    """Attributes: `failing` names calls of taps, or of the meter, that raise."""
 
     failing: frozenset[str] = frozenset()
     taps: list[RecordingTap] = field(default_factory=list)
     refusals: list[Rejection] = field(default_factory=list)
+    connects: list[float] = field(default_factory=list)
+    overheads: list[float] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def began(self, method: str, route: Route, now: float) -> RecordingTap:
@@ -78,6 +80,16 @@ class RecordingMeter:
             raise Boom("began")
         self.taps.append(RecordingTap(method, route, self.failing))
         return self.taps[-1]
+
+    def connected(self, seconds: float) -> None:
+        self.connects.append(seconds)
+        if "connected" in self.failing:
+            raise Boom("connected")
+
+    def relayed(self, seconds: float) -> None:
+        self.overheads.append(seconds)
+        if "relayed" in self.failing:
+            raise Boom("relayed")
 
     def refused(self, reason: Rejection) -> None:
         self.refusals.append(reason)

@@ -34,7 +34,8 @@ SEED: dict[str, tuple[type[Metric], tuple[str, ...]]] = {
 }
 BASE_UNITS = (
     *("_seconds", "_bytes", "_watts", "_celsius", "_ratio", "_info", "_tokens"),
-    *("_up", "_loaded", "_installed", "_fds"),
+    *("_up", "_loaded", "_installed", "_fds", "_hertz", "_level"),
+    *("_requests", "_in_phase"),
 )
 PREFIXES = ("ollama_proxy_", "ollama_", "ollamon_", "process_")
 BY_NAME = {metric.name: metric for metric in CATALOG}

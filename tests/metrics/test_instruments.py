@@ -1,6 +1,9 @@
 import collections
 
+import prometheus_client
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import (
@@ -61,6 +64,43 @@ def test_both_formats_are_valid(registry, instruments):
     instruments.histogram(catalog.TOKENS_PER_SECOND).labels("m").observe(7)
     assert list(parse_text(text(registry)))
     assert list(parse_openmetrics(generate_openmetrics(registry).decode()))
+
+
+@given(st.lists(st.floats(0, 1e6) | st.sampled_from(catalog.TOKEN_RATE), max_size=50))
+def test_a_histogram_is_exported_as_prometheus_clients_own(values):
+    metric = catalog.TOKENS_PER_SECOND
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    live = Instruments(ours).histogram(metric).labels("m")
+    reference = prometheus_client.Histogram(
+        metric.name, metric.help, metric.labels, registry=theirs, buckets=metric.buckets
+    ).labels("m")
+    for value in values:
+        live.observe(value)
+        reference.observe(value)
+    expected = [line for line in text(theirs).splitlines() if "_created" not in line]
+    found = [line for line in text(ours).splitlines() if metric.name in line]
+    assert found == expected
+
+
+def test_a_counter_grows_and_never_shrinks(registry, instruments):
+    series = instruments.counter(catalog.PROMPT_TOKENS).labels("m")
+    series.inc()
+    series.inc(2.5)
+    for amount in (-1, float("nan")):
+        with pytest.raises(ValueError, match="cannot grow"):
+            series.inc(amount)
+    assert registry.get_sample_value(catalog.PROMPT_TOKENS.name, {"model": "m"}) == 3.5
+
+
+def test_a_series_begins_at_zero_when_it_is_named_and_has_every_label(registry, instruments):
+    labels = {"model": "m"}
+    name = catalog.TOKENS_PER_SECOND.name
+    assert registry.get_sample_value(f"{name}_count", labels) is None
+    series = instruments.histogram(catalog.TOKENS_PER_SECOND).labels("m")
+    assert instruments.histogram(catalog.TOKENS_PER_SECOND).labels("m") is series
+    assert registry.get_sample_value(f"{name}_count", labels) == 0
+    with pytest.raises(ValueError, match="has the labels"):
+        instruments.histogram(catalog.TOKENS_PER_SECOND).labels()
 
 
 def test_a_known_value_is_shown_until_it_is_old(registry, clock, instruments):

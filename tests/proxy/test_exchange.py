@@ -1,6 +1,6 @@
 import pytest
 
-from ollamon.proxy.exchange import Exchange, refuse
+from ollamon.proxy.exchange import Exchange, note_connection, refuse
 from ollamon.proxy.routes import route_of
 from ollamon.proxy.tap import AnswerHead, Ending, Rejection
 from tests.fakes.meter import RecordingMeter
@@ -40,10 +40,11 @@ def test_a_tap_that_raises_sees_nothing_more_but_its_end(failing):
 
 
 def test_a_meter_that_raises_everywhere_harms_nobody():
-    meter = RecordingMeter(frozenset({"began", "failed", "refused"}))
+    meter = RecordingMeter(frozenset({"began", "connected", "failed", "refused"}))
     run(meter)
     refuse(meter, Rejection.HOST)
-    assert [error.where for error in meter.errors] == ["began", "refused"]
+    note_connection(meter, 0.1)
+    assert [error.where for error in meter.errors] == ["began", "refused", "connected"]
 
 
 def test_a_head_that_cannot_be_summed_up_is_a_failure_of_measuring():

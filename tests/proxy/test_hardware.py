@@ -21,6 +21,7 @@ from ollamon.readings import (
     Cpu,
     Gpu,
     Platform,
+    Pressure,
     Reading,
     ReadingError,
     Soc,
@@ -28,6 +29,7 @@ from ollamon.readings import (
     SourceState,
     State,
     System,
+    Thermal,
     Vendor,
 )
 
@@ -180,7 +182,6 @@ def test_a_value_that_becomes_unknown_vanishes(registry, board):
 
 def test_a_source_that_fails_is_0_and_one_that_is_not_there_is_absent():
     assert hardware.collectors(READING) == {
-        "helper": 1.0,
         "rapl": 1.0,
         "nvidia": 0.0,
         "amdgpu": 0.0,
@@ -188,6 +189,31 @@ def test_a_source_that_fails_is_0_and_one_that_is_not_there_is_absent():
         "iohid": None,
         "powermetrics": None,
     }
+
+
+def test_a_source_worked_last_as_long_ago_as_it_says():
+    sources = {Source.RAPL: SourceState(State.OK, age_seconds=2.5), Source.SMC: SourceState()}
+    reading = dataclasses.replace(READING, sources=sources)
+    assert hardware.last_successes(reading, 1_000.0) == {"rapl": 997.5}
+
+
+def test_energy_is_added_up_by_gpu_and_component(registry, board):
+    energy = hardware.Energy()
+    for joules in (100.0, 160.0, 5.0):
+        gpu = Gpu("apple0", Vendor.APPLE, "M2", energy_joules=joules, frequency_mhz=1398.0)
+        reading = dataclasses.replace(
+            READING,
+            gpu=(gpu,),
+            cpu=Cpu(energy_joules=joules),
+            soc=Soc(ane_energy_joules=None),
+            thermal=Thermal(Pressure.HEAVY, 2),
+        )
+        put(board, hardware.helper_samples(reading) | energy.take(reading))
+    assert value(registry, catalog.GPU_ENERGY, "apple0") == 65
+    assert value(registry, catalog.HOST_ENERGY, "cpu") == 65
+    assert value(registry, catalog.HOST_ENERGY, "ane") is None
+    assert value(registry, catalog.GPU_FREQUENCY, "apple0") == 1.398e9
+    assert value(registry, catalog.HOST_THERMAL_LEVEL) == 2
 
 
 def test_disk_rates_are_the_last_step_and_counters_the_sum(registry, board):
@@ -451,4 +477,4 @@ async def test_a_squatter_on_the_port_puts_nothing_on_the_board(registry, board,
             await until(lambda: value(registry, catalog.COLLECTOR_UP, "helper") == 0)
     # Metrics that stand from birth move by themselves; none of the helper's came.
     new = {name for name, _ in scrape(registry).keys() - before}
-    assert new <= {catalog.COLLECTOR_UP.name}
+    assert new <= {catalog.COLLECTOR_UP.name, catalog.COLLECTOR_ERRORS.name}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ollamon.proxy.http1 import (
     MAX_FIELDS,
     MAX_HEAD,
+    MAX_REMEMBERED,
     MAX_TARGET,
     BadHead,
     find_end,
@@ -291,6 +292,24 @@ ANSWER = b"HTTP/1.1 200 OK"
 def test_code_and_reason_of_an_answer_pass_unchanged(first):
     found = response_bytes(parse_response(head(first=first)), is_chunked=False)
     assert found == head(first=b"HTTP/1.1" + first[8:])
+
+
+def test_a_head_that_is_remembered_is_written_by_what_each_client_needs():
+    block = head(b"Transfer-Encoding: chunked", b"Connection: x", b"X: 1", first=ANSWER)
+    first, again = parse_response(block), parse_response(bytes(bytearray(block)))
+    assert again is first
+    for _ in range(2):
+        chunked = response_bytes(again, is_chunked=True)
+        assert chunked == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        last = response_bytes(again, minor=0, is_chunked=False, is_closing=False)
+        assert last == b"HTTP/1.0 200 OK\r\n\r\n"
+        closing = response_bytes(again, is_chunked=False, is_closing=True)
+        assert closing == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+def test_a_large_head_is_not_remembered():
+    block = head(b"X: " + bytes(b"x" * MAX_REMEMBERED), first=ANSWER)
+    assert parse_response(block) is not parse_response(block)
 
 
 def test_an_answer_loses_what_concerns_one_connection():

@@ -1,7 +1,7 @@
 import pytest
 
 from ollamon.proxy.events import Report, Usage
-from ollamon.proxy.observation import End, Observation, rate_of
+from ollamon.proxy.observation import End, Observation, decode_of
 from ollamon.proxy.outcome import Outcome
 from ollamon.proxy.records import RequestInFlight
 from ollamon.proxy.routes import route_of
@@ -53,7 +53,8 @@ def seen(first: float | None, last: float | None, usage: Usage) -> Report:
     ],
 )
 def test_the_speed_of_an_answer(report, rate, is_valid):
-    assert rate_of(report) == (rate, is_valid)
+    decode, makes_sense = decode_of(report)
+    assert (decode and decode.rate, makes_sense) == (rate, is_valid)
 
 
 def test_the_first_token_is_timed_from_the_last_byte_of_the_request():

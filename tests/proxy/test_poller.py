@@ -147,6 +147,12 @@ async def test_a_poll_shows_what_ollama_has_loaded_and_installed(ollama):
         assert value(catalog.MODEL_EXPIRES, model="tiny-loop") == pytest.approx(expiry, abs=0.001)
         assert value(catalog.MODEL_EXPIRES, model="tiny") is None
         assert value(catalog.GENERATED_TOKENS, model="tiny") == 0
+        info = {"family": "llama", "parameter_size": "898K", "quantization": "F16"}
+        assert value(catalog.MODEL_INFO, model="tiny", location="local", **info) == 1
+        assert value(catalog.COLLECTOR_ERRORS, collector="ollama") == 0
+        assert value(catalog.COLLECTOR_LAST_SUCCESS, collector="ollama") > 1.7e9
+        assert value(catalog.COLLECTOR_DURATION, collector="ollama") > 0
+        assert value(catalog.MODEL_UNPROXIED_USES, model="tiny") == 0
 
 
 async def test_a_model_that_left_memory_leaves_the_exposition(ollama, quick):
@@ -298,7 +304,8 @@ def test_polls_grow_rare_unless_upstream_is_up_or_merely_refuses():
 
 def test_a_recorded_list_of_loaded_models_is_read():
     tiny, *_ = poller.parse_loaded(document("ps-kept-for-ever"))
-    assert tiny == LoadedModel("tiny:latest", 12572425, 0, 4096, None)
+    info = ("llama", "898K", "F16", "local")
+    assert tiny == LoadedModel("tiny:latest", 12572425, 0, 4096, None, info)
     assert poller.parse_loaded(document("ps-nothing-loaded")) == ()
     assert poller.parse_installed(document("tags")) == (
         *("tiny-loop:latest", "tiny-embed:latest", "tiny:latest"),
@@ -350,6 +357,16 @@ def test_what_is_no_list_of_models_is_none(junk):
     assert poller.parse_loaded(junk) is None
     assert poller.parse_installed(junk) is None
     assert poller.parse_version(junk) == ""
+
+
+def test_a_model_that_runs_elsewhere_is_in_the_cloud():
+    listed = {
+        "name": "big:cloud",
+        "remote_host": "https://ollama.com:443",
+        "details": {"family": 7},
+    }
+    assert poller.parse_infos({"models": [listed]}) == {"big:cloud": ("", "", "", "cloud")}
+    assert poller.parse_infos([]) == {}
 
 
 def test_items_that_are_no_models_are_left_out():

@@ -202,20 +202,24 @@ TEXTS = st.lists(st.text(max_size=40).map(lambda text: json.dumps(text)[1:-1]), 
 @given(TEXTS, st.lists(st.integers(0, 20_000), max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_any_cutting_of_lines_says_the_same(texts, cuts, end):
     body = ("".join(SAID.format(text) for text in texts) + END.decode()).replace("\n", end)
-    _same_however_cut(chat, body.encode(), cuts)
+    _same_however_cut(chat, body.encode(), cuts, is_counted=all(texts))
 
 
 @given(TEXTS, st.lists(st.integers(0, 20_000), max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_any_cutting_of_events_says_the_same(texts, cuts, end):
     head = ": ping\n\nevent: start\n"
     body = head + "".join(CHUNK.format(text) for text in texts) + USAGE.decode()
-    _same_however_cut(completions, (body + "data: [DONE]\n\n").replace("\n", end).encode(), cuts)
+    data = (body + "data: [DONE]\n\n").replace("\n", end).encode()
+    _same_however_cut(completions, data, cuts, is_counted=all(texts))
 
 
-def _same_however_cut(make, body: bytes, cuts: list[int]) -> None:
+def _same_however_cut(make, body: bytes, cuts: list[int], *, is_counted: bool) -> None:
+    """Objects are an estimate: of those without text, only what was kept last is taken off."""
     edges = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     pieces = [body[start:end] for start, end in itertools.pairwise(edges)]
     whole, cut = read(make(), body), read(make(), *pieces)
-    assert facts(whole) == facts(cut)
+    if is_counted:
+        assert whole.objects == cut.objects
+    assert facts(whole._replace(objects=0)) == facts(cut._replace(objects=0))
     assert whole.usage == Usage(2, 9)
     assert whole.has_final

@@ -12,6 +12,7 @@ from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy.recorder import RECENT, Recorder
 from ollamon.proxy.records import RequestRecord
+from ollamon.proxy.residence import Resident
 from ollamon.proxy.routes import route_of
 from ollamon.proxy.tap import AnswerHead, Ending, Rejection
 
@@ -140,7 +141,7 @@ def test_a_running_request_moves_from_unknown_to_the_model_that_its_body_names(s
     tap.request_complete(2.0)
     assert stack.recorder.in_flight()[0].phase == "waiting"
     tap.answer_began(NDJSON, 3.0)
-    assert stack.recorder.in_flight()[0].phase == "answering"
+    assert stack.recorder.in_flight()[0].phase == "generating"
     tap.ended(Ending.CLIENT_GONE, 200, 4.0)
     assert stack.value(catalog.ACTIVE_REQUESTS, model="tiny") == 0
     assert stack.recorder.in_flight() == ()
@@ -470,3 +471,129 @@ def test_odd_methods_targets_and_statuses_are_folded_into_other(stack):
     assert stack.value(catalog.REQUESTS, **labels) == 1
     for label in ("method", "endpoint", "status"):
         assert stack.value(catalog.LABELS_DROPPED, label=label) == 1
+
+
+def test_a_generation_tells_its_phases_and_speeds(stack):
+    stack.chat(SAYS, SAYS, ENDS)
+    phases = {
+        phase: stack.value(catalog.UPSTREAM_PHASE, model="tiny", phase=phase)
+        for phase in ("queue", "load", "prefill", "decode")
+    }
+    assert phases == pytest.approx({"queue": 0.1, "load": 0.1, "prefill": 0.2, "decode": 0.5})
+    assert stack.value(catalog.DECODE_TOKENS, model="tiny", source="ollama") == 38
+    assert stack.value(catalog.DECODE_SECONDS, model="tiny", source="ollama") == 0.5
+    assert stack.value(catalog.DECODE_TOKENS, model="tiny", source="proxy") == 0
+    assert stack.value(catalog.PREFILL_TOKENS, model="tiny", cached="unreported") == 25
+    assert stack.value(catalog.PREFILL_SECONDS, model="tiny", cached="unreported") == 0.2
+    assert stack.value(catalog.CACHE_REPORTED_TOKENS, model="tiny") == 0
+    assert stack.value(catalog.FINISH_REASONS, model="tiny", reason="stop") == 1
+    assert stack.value(catalog.STREAMED_CHUNKS, model="tiny") == 2
+    assert stack.value(catalog.REQUEST_PROMPT_TOKENS, "_sum", model="tiny") == 25
+    assert stack.value(catalog.REQUEST_GENERATED_TOKENS, "_sum", model="tiny") == 38
+    reports = {"endpoint": "/api/chat", "state": "reported"}
+    assert stack.value(catalog.USAGE_REPORTS, **reports) == 1
+    assert stack.value(catalog.COLD_LOAD_DURATION, "_count", model="tiny") == 0
+
+
+def test_cached_tokens_are_told_apart_when_they_are_reported(stack):
+    ends = ENDS.replace(b'"eval_count"', b'"prompt_eval_cached_count":20,"eval_count"')
+    stack.chat(SAYS, ends)
+    assert stack.value(catalog.CACHED_PROMPT_TOKENS, model="tiny") == 20
+    assert stack.value(catalog.CACHE_REPORTED_TOKENS, model="tiny") == 25
+    assert stack.value(catalog.PREFILL_TOKENS, model="tiny", cached="reported") == 5
+    assert stack.value(catalog.PREFILL_TOKENS, model="tiny", cached="unreported") == 0
+
+
+def test_thinking_first_makes_the_first_visible_token_a_moment_of_its_own(stack):
+    thinks = SAYS.replace(b'"content":" The"', b'"content":"","thinking":"hm"')
+    stack.chat(thinks, thinks, SAYS, ENDS)
+    stack.chat(SAYS, ENDS)
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == 2
+    assert stack.value(catalog.TIME_TO_FIRST_ANSWER, "_count", model="tiny") == 1
+    assert stack.value(catalog.TIME_TO_FIRST_ANSWER, "_sum", model="tiny") == 3.0
+
+
+def test_the_longest_silence_after_the_first_token_is_kept(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_complete(1.0)
+    tap.answer_began(NDJSON, 2.0)
+    nothing = SAYS.replace(b" The", b"")
+    for moment, data in ((3.0, nothing), (51.0, SAYS), (52.0, SAYS), (59.0, SAYS), (60.0, ENDS)):
+        tap.answer_read(data, moment)
+    tap.ended(Ending.COMPLETE, 200, 61.0)
+    stack.chat(SAYS + ENDS)
+    assert stack.value(catalog.STREAM_GAP, "_count") == 1
+    assert stack.value(catalog.STREAM_GAP, "_sum") == 7.0
+
+
+def test_bodies_are_sized_as_they_were_relayed(stack):
+    stack.chat(SAYS, ENDS)
+    stack.chat(b"x" * 7, head=AnswerHead(200, "text/plain", False), target="/api/show")
+    size = len(json.dumps({"model": "tiny", "messages": []}))
+    for endpoint, answer in (("/api/chat", len(SAYS + ENDS)), ("/api/show", 7)):
+        assert stack.value(catalog.REQUEST_SIZE, "_sum", endpoint=endpoint) == size
+        assert stack.value(catalog.RESPONSE_SIZE, "_sum", endpoint=endpoint) == answer
+
+
+def test_a_cold_load_is_judged_at_the_next_poll(stack):
+    stack.recorder.polled({})
+    stack.chat(SAYS, ENDS)
+    assert stack.value(catalog.COLD_LOAD_DURATION, "_sum", model="tiny") == 0.1
+    assert stack.value(catalog.MODEL_LOADS, model="tiny", reason="first") == 0
+    stack.recorder.polled({"tiny": Resident()})
+    assert stack.value(catalog.MODEL_LOADS, model="tiny", reason="first") == 1
+    assert stack.value(catalog.MODEL_UNPROXIED_USES, model="tiny") == 0
+
+
+def test_a_model_that_others_loaded_was_used_around_the_proxy(stack):
+    stack.recorder.polled({})
+    stack.recorder.polled({"tiny": Resident()})
+    assert stack.value(catalog.MODEL_UNPROXIED_USES, model="tiny") == 1
+
+
+def test_what_runs_is_shown_by_phase_with_its_age_and_silence(stack):
+    def phases() -> dict[str, float]:
+        (family,) = (
+            family
+            for family in stack.registry.collect()
+            if family.name == catalog.REQUESTS_IN_PHASE.name
+        )
+        return {sample.labels["phase"]: sample.value for sample in family.samples}
+
+    assert set(phases().values()) == {0}
+    assert stack.value(catalog.OLDEST_WAITING) == 0
+    taps = [stack.recorder.began("POST", CHAT, moment) for moment in (10.0, 20.0, 30.0)]
+    taps.append(stack.recorder.began("GET", route_of("/api/tags"), 30.0))
+    for tap in taps[1:]:
+        tap.request_complete(30.0)
+    assert stack.value(catalog.OLDEST_WAITING) == 80
+    for tap in taps[2:]:
+        tap.answer_began(NDJSON, 40.0)
+    expected = {"receiving": 1, "queued": 0, "waiting": 1, "generating": 1, "relaying": 1}
+    assert phases() == expected
+    # The clock stands at 100 s.
+    assert stack.value(catalog.STALLED_REQUESTS) == 2
+    taps[2].answer_read(SAYS, 40.1)
+    taps[3].answer_read(b"x", 41.0)
+    assert stack.value(catalog.STALLED_REQUESTS) == 0
+    for tap in taps:
+        tap.ended(Ending.CLIENT_GONE, None, 100.0)
+    assert set(phases().values()) == {0}
+
+
+def test_an_answer_without_counts_is_a_missing_report(stack):
+    stack.chat(SAYS, b'{"model":"tiny","done":true}\n')
+    stack.chat(b'{"model":"tiny","done":true,"done_reason":"load"}', head=JSON)
+    for state, count in (("missing", 1), ("partial", 0), ("reported", 0)):
+        assert stack.value(catalog.USAGE_REPORTS, endpoint="/api/chat", state=state) == count
+
+
+def test_a_new_connection_to_upstream_is_timed(stack):
+    stack.recorder.connected(0.25)
+    assert stack.value(catalog.UPSTREAM_CONNECT, "_sum") == 0.25
+
+
+def test_what_the_proxy_added_is_a_histogram(stack):
+    stack.recorder.relayed(0.0002)
+    assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.00025") == 1
+    assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.0001") == 0

@@ -407,7 +407,10 @@ async def test_a_preserved_host_reaches_upstream():
         assert stage.upstream.requests[0].values(b"host") == [b"Any.Name:1"]
 
 
-CALLS = ["began", "request_read", "request_complete", "answer_began", "answer_read", "ended"]
+CALLS = [
+    *("began", "request_read", "request_complete", "answer_began", "answer_read", "ended"),
+    "relayed",
+]
 
 
 @pytest.mark.parametrize("failing", CALLS)
@@ -423,6 +426,31 @@ async def test_a_tap_that_raises_changes_no_byte(failing):
             assert meter.endings == [Ending.COMPLETE] * 2
         foreign = await stage.ask(request().replace(b"localhost", b"evil.net"))
         assert foreign.status == 403
+
+
+async def test_what_the_relay_itself_takes_is_told_once_for_each_answer():
+    held = asyncio.Event()
+    async with bench(replay(answer(), gates={0: held})) as stage:
+        loop = asyncio.get_running_loop()
+        client = await stage.client()
+        for data in (request(), CHAT):
+            held.clear()
+            began = loop.time()
+            await client.send(data)
+            await stage.upstream.request(len(stage.meter.overheads))
+            # Upstream's time is none of ours.
+            loop.call_later(0.3, held.set)
+            await client.answer()
+            assert 0 <= stage.meter.overheads[-1] <= loop.time() - began - 0.29
+        head, _, body = CHAT.partition(b"\r\n\r\n")
+        await client.send(head + b"\r\n\r\n")
+        await eventually(lambda: len(stage.meter.taps) == 3)
+        await client.send(body)
+        await client.answer()
+        assert len(stage.meter.overheads) == 3
+        refused = request().replace(b"localhost", b"evil.net")
+        assert (await stage.ask(refused)).status == 403
+        assert len(stage.meter.overheads) == 3
 
 
 async def test_the_tap_learns_when_and_what():
