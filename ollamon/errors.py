@@ -3,6 +3,7 @@
 OllamonError                 exit 1
   ConfigError                exit 78  every problem of the configuration, at once
   HandoverError              exit 78  a child did not receive a usable section
+  ListenError                exit 98  a child cannot listen on its address
   NotRunningError            exit 3
   AlreadyRunningError        exit 4   a stack of this name runs with another configuration
   DegradedError              exit 5   it runs, but not as it should
@@ -64,6 +65,13 @@ class HandoverError(OllamonError):
 
     exit_code = 78
     kind = "handover"
+
+
+class ListenError(OllamonError):
+    """A child cannot listen on its address; no second try mends that."""
+
+    exit_code = 98
+    kind = "cannot_listen"
 
 
 class NotRunningError(OllamonError):

@@ -10,11 +10,12 @@ of sd_notify(3), `READY=1`, `STATUS=...` and `WATCHDOG=1`, one per line.
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ollamon.errors import HandoverError
+from ollamon.errors import HandoverError, ListenError
 
 VERSION = 1
 MAX_BYTES = 64 * 1024
@@ -35,6 +36,21 @@ class Handover:
     section: Mapping[str, object]
     run_id: str = ""
     sockets: Mapping[str, int] = field(default_factory=dict)
+
+    def listening(self, name: str, host: str, port: int) -> socket.socket:
+        """Return the socket of that name, bound by the supervisor, or bind one.
+
+        Raises:
+            ListenError: The address cannot be had.
+        """
+        if name in self.sockets:
+            return socket.socket(fileno=self.sockets[name])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            return socket.create_server((host, port), family=family)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise ListenError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 def encode(handover: Handover) -> bytes:

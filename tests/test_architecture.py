@@ -18,7 +18,10 @@ IO_MODULES = {
 PURE = {
     "access",
     "readings",
-    *(f"config.{name}" for name in ("model", "values", "layers", "checks", "positions", "wording")),
+    *(
+        f"config.{name}"
+        for name in ("model", "values", "layers", "checks", "positions", "wording", "section")
+    ),
     *(f"metrics.{name}" for name in ("catalog", "expressions", "panels", "series")),
     *(f"proxy.{name}" for name in ("http1", "framing", "routes", "replies", "events", "tap")),
     *(f"proxy.{name}" for name in ("labels", "lines", "reader", "outcome", "observation")),

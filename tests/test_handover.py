@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ import threading
 import pytest
 
 from ollamon import handover
-from ollamon.errors import HandoverError
+from ollamon.errors import HandoverError, ListenError
 from ollamon.handover import Handover, Notifier
 
 FULL = Handover(
@@ -130,3 +131,17 @@ def test_a_section_holds_json_only():
         "run_id": "",
         "sockets": {},
     }
+
+
+def test_a_socket_that_was_handed_over_is_used():
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        given = Handover({}, sockets={"listen": os.dup(ours.fileno())})
+        with given.listening("listen", "127.0.0.1", 1) as found:
+            assert found.getsockname() == ours.getsockname()
+
+
+def test_without_one_the_address_is_bound_and_a_taken_one_is_named():
+    with Handover({}).listening("listen", "127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ListenError, match=f"127.0.0.1:{port}: address already in use"):
+            Handover({}).listening("listen", "127.0.0.1", port)

@@ -4,13 +4,12 @@
 blocking code of others yields to gevent's loop.
 """
 
-import errno
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import gevent
 import gevent.event
@@ -18,18 +17,18 @@ from flask_socketio import SocketIO
 from gevent import monkey
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
-from pydantic import ValidationError
 
 import ollamon
 from ollamon import handover
 from ollamon.access import PageAccess
 from ollamon.config.model import Config, HelperMode
+from ollamon.config.section import config_of
 from ollamon.dashboard.app import Settings, create_app
 from ollamon.dashboard.feed import Feed, Plan, Sources
 from ollamon.dashboard.sources.embedded import Embedded
 from ollamon.dashboard.sources.helper import Helper
 from ollamon.dashboard.sources.prometheus import Prometheus
-from ollamon.errors import HandoverError
+from ollamon.errors import HandoverError, ListenError
 
 MAX_CONNECTIONS = 512
 ALIVE_EVERY_S = 5.0
@@ -37,8 +36,6 @@ GOODBYE_S = 1.0
 # An answer takes milliseconds; connections that are kept open for later would take all of it.
 STOP_S = 0.25
 LIFELINE_GRACE_S = 3.0
-EXIT_IN_USE = 98
-_EXIT = {errno.EADDRINUSE: EXIT_IN_USE}
 
 
 def main() -> int:
@@ -47,35 +44,11 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         told = handover.receive()
-        config = read_section(told.section)
-    except HandoverError as error:
-        return _fail(str(error), HandoverError.exit_code)
-    try:
-        listener = listening_socket(config, told.sockets)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        where = config.dashboard.listen
-        return _fail(f"cannot listen on {where}: {reason}", _EXIT.get(error.errno or 0, 1))
+        config = config_of(told.section)
+        listener = told.listening("listen", *config.dashboard.listen)
+    except (HandoverError, ListenError) as error:
+        return _fail(str(error), error.exit_code)
     return serve(config, told.run_id, listener, handover.Notifier.from_environment())
-
-
-def read_section(section: Mapping[str, object]) -> Config:
-    """Validate what was handed over. Raises HandoverError."""
-    try:
-        return Config.model_validate(dict(section))
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"]))
-        raise HandoverError(f"cannot use the handover: {path}: {first['msg']}") from None
-
-
-def listening_socket(config: Config, sockets: Mapping[str, int]) -> socket.socket:
-    """The supervisor's socket, or one of our own. Raises OSError: the address is in use."""
-    if "listen" in sockets:
-        return socket.socket(fileno=sockets["listen"])
-    host, port = config.dashboard.listen
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def build_feed(config: Config, notifier: handover.Notifier) -> Feed:

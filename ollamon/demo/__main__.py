@@ -13,13 +13,13 @@ from aiohttp import web
 
 from ollamon import handover
 from ollamon.config.model import Config
+from ollamon.config.section import config_of
 from ollamon.demo.engine import Clock, Engine
 from ollamon.demo.server import make_runner
 from ollamon.demo.traffic import Traffic
-from ollamon.errors import HandoverError
-from ollamon.handover import Handover, Notifier
+from ollamon.errors import HandoverError, ListenError
+from ollamon.handover import Notifier
 
-ADDRESS_IN_USE = 98
 _ALIVE_EVERY_S = 5.0
 _LOG = logging.getLogger("ollamon.demo")
 
@@ -31,25 +31,13 @@ def main() -> int:
     notifier = Notifier.from_environment()
     try:
         received = handover.receive()
-        config = Config.model_validate(dict(received.section))
-    except (HandoverError, ValueError) as error:
-        _LOG.error("%s", " ".join(str(error).split()))
-        return HandoverError.exit_code
-    try:
-        listening = _listen(received, config)
-    except OSError as error:
-        _LOG.error("cannot listen on %s: %s", config.demo.listen, error.strerror)
-        return ADDRESS_IN_USE
+        config = config_of(received.section)
+        listening = received.listening("listen", *config.demo.listen)
+    except (HandoverError, ListenError) as error:
+        _LOG.error("%s", error)
+        return error.exit_code
     uvloop.run(_serve(listening, config, received.run_id, notifier))
     return 0
-
-
-def _listen(received: Handover, config: Config) -> socket.socket:
-    if "listen" in received.sockets:
-        return socket.socket(fileno=received.sockets["listen"])
-    address = config.demo.listen
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server(address, family=family, backlog=128)
 
 
 async def _serve(listening: socket.socket, config: Config, run_id: str, notifier: Notifier) -> None:

@@ -5,7 +5,6 @@ hand (`--by-hand`, or scripts/mac_metrics_helper.py) stdin is not read and Ctrl-
 """
 
 import argparse
-import errno
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from ollamon import handover
-from ollamon.errors import OllamonError
+from ollamon.errors import ListenError, OllamonError
 from ollamon.handover import Handover, Notifier
 from ollamon.helper import settings
 from ollamon.helper.collectors import for_system
@@ -21,7 +20,6 @@ from ollamon.helper.sampler import Sampler, this_machine
 from ollamon.helper.server import HelperServer
 from ollamon.helper.settings import Settings
 
-ADDRESS_IN_USE = 98
 _NICENESS = 10
 _LIFELINE_GRACE_S = 1.0
 _POLL_S = 0.25
@@ -79,7 +77,7 @@ def _serve(chosen: Settings, run_id: str, stop: threading.Event) -> int:
         sys.stderr.write(
             f"cannot listen on {settings.HOST}:{chosen.port}: {os.strerror(error.errno or 0)}\n"
         )
-        return ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else 1
+        return ListenError.exit_code
     with server:
         sampler.start(stop)
         threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True).start()

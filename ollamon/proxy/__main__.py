@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import resource
@@ -18,9 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from ollamon import handover
 from ollamon.access import PageAccess, ProxyAccess
-from ollamon.config.model import Address, Config
-from ollamon.errors import HandoverError
-from ollamon.handover import Handover, Notifier
+from ollamon.config.model import Config
+from ollamon.config.section import config_of
+from ollamon.errors import HandoverError, ListenError
+from ollamon.handover import Notifier
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy import admin, hardware
 from ollamon.proxy.admin import AdminView
@@ -31,7 +31,6 @@ from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.relay import Limits, Relay, RelaySettings, relaying
 from ollamon.proxy.upstream_state import UpstreamBox
 
-ADDRESS_IN_USE = 98
 _ALIVE_EVERY_S = 5.0
 _RETRY_S = 5.0
 # Without a supervisor nobody waits for a drain; handover leaves hard a second later.
@@ -86,7 +85,7 @@ class Stop:
 def main() -> int:
     """Run until SIGTERM or the end of the lifeline; return the exit code.
 
-    0: stopped. 1: cannot listen. 78: the section cannot be used. 98: an address is in use.
+    0: stopped. 78: the section cannot be used. 98: an address cannot be had.
     """
     # The supervisor decides what Ctrl-C means; the terminal sends it to all of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -94,18 +93,14 @@ def main() -> int:
     notifier = Notifier.from_environment()
     try:
         received = handover.receive()
-        config = Config.model_validate(dict(received.section))
-    except (HandoverError, ValueError) as error:
-        _log.error("%s", " ".join(str(error).split()))
-        return HandoverError.exit_code
-    try:
+        config = config_of(received.section)
         sockets = Sockets(
-            _bound(received, "listen", config.proxy.listen),
-            _bound(received, "metrics_listen", config.proxy.metrics_listen),
+            received.listening("listen", *config.proxy.listen),
+            received.listening("metrics_listen", *config.proxy.metrics_listen),
         )
-    except OSError as error:
+    except (HandoverError, ListenError) as error:
         _log.error("%s", error)
-        return ADDRESS_IN_USE if error.errno == errno.EADDRINUSE else 1
+        return error.exit_code
     _run_in_loop(_run(config, received.run_id, sockets, notifier))
     return 0
 
@@ -117,17 +112,6 @@ def _run_in_loop(proxy: Coroutine[Any, Any, None]) -> None:
         asyncio.run(proxy)
     else:
         uvloop.run(proxy)
-
-
-def _bound(received: Handover, name: str, address: Address) -> socket.socket:
-    if name in received.sockets:
-        return socket.socket(fileno=received.sockets[name])
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server(address, family=family)
-    except OSError as error:
-        message = f"cannot listen on {address} (proxy.{name}): {error.strerror}"
-        raise OSError(error.errno, message) from None
 
 
 async def _run(config: Config, run_id: str, sockets: Sockets, notifier: Notifier) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from ollamon.errors import HandoverError, PortInUseError
+from ollamon.errors import HandoverError, ListenError, PortInUseError
 from ollamon.supervisor import identity, lifecycle, preflight, reaper
 from ollamon.supervisor.child import Child, spawn
 from ollamon.supervisor.guard_link import GuardLink
@@ -26,7 +26,6 @@ from ollamon.supervisor.vitals import Verdict
 
 JITTER = 0.1
 # The exit code of our own children when they cannot bind.
-ADDRESS_IN_USE = 98
 EMPTY_POLL_S = 0.01
 EMPTY_POLL_MAX_S = 0.2
 TAIL_LINES = 10
@@ -263,7 +262,7 @@ class Keeper:
         if self._child is not None:
             self._child.is_reaped = True
         self._rest()
-        if code == ADDRESS_IN_USE:
+        if code == ListenError.exit_code:
             self._seen.hint = preflight.describe_taken(self._sockets.unheld)
         self._await_empty(epoch, code, EMPTY_POLL_S)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ollamon.errors import HandoverError, ListenError
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -53,7 +55,7 @@ class Restart:
     give_up: int = 6
     within_s: float = 120.0
     retry_s: float = 300.0
-    fatal_codes: frozenset[int] = frozenset({78, 98})
+    fatal_codes: frozenset[int] = frozenset({HandoverError.exit_code, ListenError.exit_code})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import pytest
 
 from ollamon.config.model import Config
 from ollamon.dashboard import server
-from ollamon.errors import HandoverError
 from ollamon.handover import Notifier
 from tests.dashboard.support import (
     Child,
@@ -211,12 +210,6 @@ def test_the_lifeline_blocks_no_loop_and_ends_one_that_is_stuck():
         assert process.stdout.readline() == "turned\n"
         process.stdin.close()
         assert process.wait(30) == 1
-
-
-def test_a_section_is_validated():
-    assert server.read_section({"dashboard": {"interval": "2s"}}).dashboard.interval == 2
-    with pytest.raises(HandoverError, match=r"dashboard\.lisen"):
-        server.read_section({"dashboard": {"lisen": ""}})
 
 
 @pytest.mark.parametrize(
