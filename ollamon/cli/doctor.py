@@ -13,7 +13,6 @@ from ollamon.errors import ConfigError, ControlError, ProgramMissingError
 
 if TYPE_CHECKING:
     from ollamon.cli.checks.finding import Finding, World
-    from ollamon.config.load import Loaded
 
 
 @click.command("doctor")
@@ -52,32 +51,36 @@ def _findings(session: Session) -> Iterator["Finding"]:
     from ollamon.cli.checks import config
 
     try:
-        loaded = session.load()
+        world = _look_around(session)
     except ConfigError as error:
         yield from config.broken(error)
         return
-    world = _look_around(loaded)
     for check in checks.in_order():
         yield from check(world)
 
 
-def _look_around(loaded: "Loaded") -> "World":
+def _look_around(session: Session) -> "World":
+    """Raises ConfigError."""
     from ollamon import services
     from ollamon.cli import running
     from ollamon.cli.checks.finding import World
     from ollamon.config.paths import folders
 
     find = shutil.which
+    loaded = session.load()
+    try:
+        status = running.find(folders(loaded.config).runtime)
+    except ControlError:
+        status = None
+    if status:
+        # What runs is looked at as it was started, with --demo or --with-helper.
+        loaded = session.load(running.options_of(status))
     digest = services.digest(loaded.config)
     try:
         plan = services.stack(loaded.config, file="", digest=digest, find=find)
     except ProgramMissingError:
         # The check of Prometheus says so.
         plan = None
-    try:
-        status = running.find(folders(loaded.config).runtime)
-    except ControlError:
-        status = None
     return World(loaded, plan, status, find, os.environ.get("OLLAMA_HOST", ""))
 
 

@@ -50,3 +50,10 @@ def require_same(status: StackStatus, stack: StackSpec) -> str:
         "       Either  ollamon down      and then start this one\n"
         "       or      ollamon --name NAME up      with ports of its own"
     )
+
+
+def options_of(status: StackStatus) -> dict[str, object]:
+    """Return the options with which a running stack was started, as far as its children tell."""
+    children = {child.name for child in status.children}
+    options: dict[str, object] = {"demo.enabled": True} if "demo" in children else {}
+    return options | ({"helper.mode": "on"} if "helper" in children else {})

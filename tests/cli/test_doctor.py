@@ -34,3 +34,12 @@ def test_a_broken_file_is_all_that_is_said(stack):
     assert " ✗ config       ~/ollamon.toml:" in text
     assert text.endswith("1 problem, 0 warnings\n")
     assert command.name == "doctor"
+
+
+def test_a_running_stack_is_looked_at_as_it_was_started(stack):
+    stack.up("--demo", "--with-helper")
+    findings = json.loads(stack.run("doctor", "--json"))["findings"]
+    said = {finding["check"]: (finding["severity"], finding["evidence"]) for finding in findings}
+    assert said["config"] == ("ok", "~/ollamon.toml")
+    assert said["ollama"] == ("ok", "demo: a simulated Ollama is watched")
+    assert said["helper"][1].startswith("answers")
