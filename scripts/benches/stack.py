@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.system.stack import Stack
+from tests.system.stack import Stack, command_line
 
 CHILDREN = ("proxy", "helper", "dashboard", "demo")
 
@@ -62,7 +62,7 @@ def memory_mb(stack: Stack) -> dict[str, float]:
     names = {child["pid"]: child["name"] for child in stack.status()["children"]}
     found = {}
     for process in stack.processes():
-        command = " ".join(process.cmdline())
+        command = command_line(process)
         default = "guard" if "guard" in command else "supervisor"
         found[names.get(process.pid, default)] = process.memory_info().rss / 1e6
     return found

@@ -52,6 +52,14 @@ def fetch(url: str) -> str:
         return answer.read().decode()
 
 
+def command_line(process: psutil.Process) -> str:
+    """What runs; "" when it ended while we looked, so that the next look does not find it."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 @dataclass
 class Stack:
     """One stack that is not running yet."""
@@ -185,7 +193,7 @@ class Stack:
 
     def left_over(self) -> list[str]:
         """What should not be there any more."""
-        return [*self.listeners(), *(" ".join(process.cmdline()) for process in self.processes())]
+        return [*self.listeners(), *filter(None, map(command_line, self.processes()))]
 
     def assert_gone(self, patience_s: float = PATIENCE_S) -> None:
         try:
