@@ -8,6 +8,7 @@ nothing was started. When nobody waits any more it goes on without.
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ from ollamon.cli.session import Session
 from ollamon.cli.table import document_of
 from ollamon.cli.upstream import look
 from ollamon.cli.view import View
-from ollamon.errors import ConfigError, ControlError, NotRunningError, OllamonError, StartError
+from ollamon.config import naming
+from ollamon.errors import ConfigError, OllamonError, StartError
 from ollamon.services import Plan
 from ollamon.supervisor import control
 from ollamon.supervisor.messages import (
@@ -37,7 +39,6 @@ from ollamon.supervisor.messages import (
 
 LOG_NAME = "supervisor.log"
 LOG_LINES = 10
-HOW_TO_STOP = "Stop it with: ollamon down"
 
 
 class Reporter:
@@ -108,12 +109,12 @@ def start(plan: Plan, session: Session, words: Sequence[str], *, is_awaited: boo
     """
     read_end, write_end = os.pipe()
     log = plan.stack.log.folder / LOG_NAME
-    offset = _spawn(words, write_end, log, is_awaited=is_awaited)
+    pid, offset = _spawn(words, write_end, log, is_awaited=is_awaited)
     try:
         with os.fdopen(read_end) as lines:
             status = _follow(plan, session, map(json.loads, lines), is_awaited=is_awaited)
     except KeyboardInterrupt:
-        _stop(plan)
+        _stop(pid)
         raise
     if status is None:
         raise StartError(_died(log, offset))
@@ -121,8 +122,8 @@ def start(plan: Plan, session: Session, words: Sequence[str], *, is_awaited: boo
     return 0
 
 
-def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool) -> int:
-    """Start the process; return where in its log its own lines begin."""
+def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool) -> tuple[int, int]:
+    """Start the process; return its pid, and where in its log its own lines begin."""
     wait = "--wait" if is_awaited else "--no-wait"
     # -P: a module of the working directory must not stand in for one of ours.
     argv = [sys.executable, "-P", "-m", "ollamon.cli", *words, wait, "--report-fd", str(report_to)]
@@ -148,7 +149,7 @@ def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool)
         os.close(report_to)
     # It outlives us, and Popen shall not complain about that.
     process.returncode = 0
-    return offset
+    return process.pid, offset
 
 
 def _follow(
@@ -172,15 +173,21 @@ def _follow(
         event = event_from_json(document["event"])
         session.say(shown.lines(event))
         if event.child and not is_awaited:
-            session.say(["", f"Started in the background. {HOW_TO_STOP}"])
+            session.say(["", f"Started in the background. {how_to_stop(plan)}"])
             return status_from_json(control.ask(plan.stack.runtime, "status"))
     return None
+
+
+def how_to_stop(plan: Plan) -> str:
+    """Return the command that finds this stack from any folder."""
+    name = plan.stack.name
+    return f"Stop it with: ollamon {'' if name == naming.STACK else f'--name {name} '}down"
 
 
 def _tell_ready(plan: Plan, session: Session, verdict: Event) -> None:
     if not plan.config.demo.enabled:
         session.say(foreground.upstream_lines(look(plan.config.ollama.url), session.style()))
-    session.say(foreground.ready_lines(plan, verdict, HOW_TO_STOP))
+    session.say(foreground.ready_lines(plan, verdict, how_to_stop(plan)))
 
 
 def _wait_for_end(documents: Iterator[dict[str, Any]]) -> None:
@@ -208,7 +215,10 @@ def _error_of(said: Mapping[str, str]) -> OllamonError:
     return kinds.get(said["kind"], OllamonError)(said["message"])
 
 
-def _stop(plan: Plan) -> None:
+def _stop(pid: int) -> None:
+    """End the supervisor, however far it has come; before it listens there is nothing to stop."""
     click.echo("Stopping.", err=True)
-    with suppress(NotRunningError, ControlError):
-        control.ask(plan.stack.runtime, "stop", timeout_s=plan.stack.shutdown_timeout_s + 10)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)

@@ -31,18 +31,19 @@ ASK_EVERY = 10
 def command(session: Session, children: tuple[str, ...], is_following: bool, count: int) -> int:
     """Show what the children wrote, also after the stack was stopped."""
     place = session.place()
-    files = _files(place.folders.logs, children)
-    if not files:
+    running = _running(place.folders.runtime)
+    files = _files(place.folders.logs, children, running)
+    if not files and not running:
         raise NotRunningError(f"{place.name} is not running, and there is no log of it.")
     tails = [Tail(path) for path in files]
     shown = {tail.path.stem: tail.last(count) for tail in tails}
     if session.is_json:
         session.answer({"name": place.name, "lines": shown})
         return 0
-    width = max(NAME, *map(len, shown))
+    width = max([NAME, *map(len, shown)])
     for name, lines in shown.items():
         session.say(_prefixed(name, lines, width))
-    while is_following and _is_running(place.folders.runtime):
+    while is_following and _running(place.folders.runtime):
         _follow(session, tails, width)
     return 0
 
@@ -82,11 +83,13 @@ class Tail:
         return lines
 
 
-def _files(folder: Path, children: tuple[str, ...]) -> list[Path]:
+def _files(folder: Path, children: tuple[str, ...], running: set[str]) -> list[Path]:
+    """Return the files to show; a child that runs and has written nothing yet has none."""
     found = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    known = running | set(found)
     for name in children:
-        if found and name not in found:
-            raise click.BadParameter(f"{name}: there is a log of {', '.join(found)}")
+        if known and name not in known:
+            raise click.BadParameter(f"{name}: there is a log of {', '.join(sorted(known))}")
     return [path for name, path in found.items() if not children or name in children]
 
 
@@ -97,12 +100,12 @@ def _follow(session: Session, tails: list[Tail], width: int) -> None:
         time.sleep(POLL_S)
 
 
-def _is_running(runtime: Path) -> bool:
+def _running(runtime: Path) -> set[str]:
+    """Return the names of the children of a stack that runs, else nothing."""
     try:
-        control.ask(runtime, "status")
+        return {child["name"] for child in control.ask(runtime, "status")["children"]}
     except NotRunningError:
-        return False
-    return True
+        return set()
 
 
 def _prefixed(name: str, lines: list[str], width: int) -> Iterator[str]:

@@ -125,10 +125,11 @@ def parse_url(value: object) -> str:
         parts = urlsplit(value.strip())
         port = parts.port
     except ValueError as error:
-        raise ValueError(f'"{value}" is no URL: {error}') from None
+        raise ValueError(f'"{_without_user(value)}" is no URL: {error}') from None
     host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not _is_host(host):
-        raise ValueError(f'expected a URL such as "http://127.0.0.1:11434", got "{value}"')
+    if parts.scheme not in ("http", "https") or not _is_host(host) or port == 0:
+        said = _without_user(value)
+        raise ValueError(f'expected a URL such as "http://127.0.0.1:11434", got "{said}"')
     if (
         parts.username
         or parts.password
@@ -136,10 +137,15 @@ def parse_url(value: object) -> str:
         or parts.fragment
         or parts.path not in ("", "/")
     ):
-        raise ValueError(f'"{value}" may hold scheme, host and port only')
+        raise ValueError(f'"{_without_user(value)}" may hold scheme, host and port only')
     if port is None:
         port = 443 if parts.scheme == "https" else 80
     return f"{parts.scheme}://{Address(host, port)}"
+
+
+def _without_user(url: str) -> str:
+    """Hide user and password: what is said about a URL ends up in logs."""
+    return re.sub(r"//.*@", "//***@", url)
 
 
 def _is_host(host: str) -> bool:

@@ -198,7 +198,8 @@ class Observation:
         if self._head is None:
             return 0.0
         # Before its first read, a reader's time is infinite.
-        read_at = math.inf if self._reader is None else self._reader.read_at
+        reader = self._reader
+        read_at = math.inf if reader is None else reader.read_at
         return max(0.0, now - (self._read_at if read_at == math.inf else read_at))
 
     def _report(self, *, is_complete: bool) -> Report | None:

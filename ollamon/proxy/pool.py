@@ -38,7 +38,7 @@ class UpstreamAddress:
     def of(cls, url: str, host_field: str = "") -> "UpstreamAddress":
         """Read a URL of scheme, host and port; `host_field` replaces the Host that it implies."""
         parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
         authority = parts.netloc.rpartition("@")[2]
         if port == _DEFAULT_PORTS[parts.scheme]:
             authority = authority.removesuffix(f":{port}")
@@ -46,11 +46,11 @@ class UpstreamAddress:
         return cls(url, parts.hostname or "", port, (host_field or authority).encode(), tls)
 
 
-def why(error: OSError) -> str:
+def why(error: OSError | UnicodeError) -> str:
     """Say in a few words why no connection came about."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return "no such host"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({error.verify_message})"

@@ -144,8 +144,8 @@ class Recorder:
 
     def _show_in_flight(self) -> None:
         """Put what runs on the board; called in the thread of a scrape."""
-        board, now = self._instruments.board, self._clock()
         open_ones = [(exchange.phase, exchange) for exchange in self._open.copy().values()]
+        board, now = self._instruments.board, self._clock()
         counts = Counter(phase for phase, _ in open_ones)
         for phase in Phase:
             board.set(catalog.REQUESTS_IN_PHASE, counts[phase], phase.value)

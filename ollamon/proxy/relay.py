@@ -190,7 +190,8 @@ class Relay:
                 )
         except TimeoutError:
             client.not_connected(Ending.CONNECT_TIMEOUT, replies.silent(address.url, limit))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: a name that IDNA cannot write is no name.
             refusal = replies.unreachable(address.url, why(error))
             client.not_connected(Ending.UPSTREAM_REFUSED, refusal)
         else:

@@ -25,7 +25,6 @@ from ollamon.supervisor.spec import HttpProbe, Notify, ServiceSpec
 from ollamon.supervisor.vitals import Verdict
 
 JITTER = 0.1
-# The exit code of our own children when they cannot bind.
 EMPTY_POLL_S = 0.01
 EMPTY_POLL_MAX_S = 0.2
 TAIL_LINES = 10

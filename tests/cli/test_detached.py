@@ -234,3 +234,36 @@ def test_a_supervisor_stops_when_somebody_waits_for_a_whole_stack():
         document = json.loads(lines.read())
     assert document["verdict"]["state"] == "degraded"
     assert document["status"]["run_id"] == "7f3a91c2"
+
+
+def test_a_child_that_has_written_nothing_yet_is_no_mistake(stack):
+    stack.up()
+    for name in stack.children():
+        stack.run("logs", name)
+    stack.run("logs", "nobody", code=2)
+
+
+def test_a_named_stack_says_how_it_is_stopped(stack):
+    said = stack.run("--name", "second", "up", "-d")
+    assert "Stop it with: ollamon --name second down\n" in said
+    stack.run("--name", "second", "down")
+    stack.assert_gone()
+
+
+@pytest.mark.parametrize("after", ["at once", "while it starts"])
+def test_ctrl_c_while_it_starts_leaves_nothing(stack, after):
+    with subprocess.Popen(
+        stack.command("up", "-d"), env=stack.environment, cwd=stack.home, stdout=subprocess.PIPE
+    ) as process:
+        supervisor = eventually(lambda: supervisor_of(process.pid), "the supervisor is born")
+        if after == "while it starts":
+            eventually(lambda: list(stack.home.rglob("ctl.sock")), "it listens")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert not psutil.pid_exists(supervisor)
+    stack.assert_gone()
+
+
+def supervisor_of(pid: int) -> int | None:
+    children = psutil.Process(pid).children()
+    return next((child.pid for child in children if "--report-fd" in child.cmdline()), None)

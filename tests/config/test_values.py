@@ -104,3 +104,17 @@ def test_a_url_is_normalised(text, url):
 def test_what_is_no_url_is_refused(text):
     with pytest.raises(ValueError, match="URL"):
         parse_url(text)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:secret@example.com:1/x", "ftp://u:secret@h", "http://u:secret@h:port"]
+)
+def test_a_password_in_a_url_is_never_repeated(url):
+    with pytest.raises(ValueError, match=r"//\*\*\*@") as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_port_0_is_nobody():
+    with pytest.raises(ValueError, match="expected a URL"):
+        parse_url("http://127.0.0.1:0")
