@@ -24,6 +24,7 @@ EXIT_CODES = (
     (8, "root is needed and cannot be had"),
     (9, "processes of an earlier run could not be removed"),
     (78, "the configuration is invalid"),
+    (98, "an address cannot be had; of a child started alone, `up` says 6 before"),
     (130, "stopped by Ctrl-C"),
 )
 
