@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from ollamon.cli.words import WIDTH, Style
+from ollamon.supervisor.terminal import wants_colour
 
 if TYPE_CHECKING:
     from ollamon.config.load import Loaded
@@ -85,13 +86,6 @@ def style_of(stream: TextIO) -> Style:
         except OSError:
             width = WIDTH
     return Style(wants_colour(stream), width)
-
-
-def wants_colour(stream: TextIO) -> bool:
-    """Follow FORCE_COLOR and NO_COLOR, else whether it is a terminal."""
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def forbid_colour() -> None:

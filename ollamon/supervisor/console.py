@@ -124,13 +124,6 @@ class Console:
                 self._write(self._line(name, note.encode()))
 
 
-def wants_colour(stream: TextIO) -> bool:
-    """Follow NO_COLOR and FORCE_COLOR, else whether it is a terminal."""
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and not os.environ.get("NO_COLOR")
-
-
 def _prefixes(names: Sequence[str], *, is_coloured: bool) -> dict[str, bytes]:
     width = max(10, *(len(name) for name in names)) if names else 10
     prefixes = {}

@@ -20,7 +20,7 @@ from ollamon.supervisor import (
     state,
     verdict,
 )
-from ollamon.supervisor.console import Console, wants_colour
+from ollamon.supervisor.console import Console
 from ollamon.supervisor.control_server import ControlServer
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.herald import Herald
@@ -31,6 +31,7 @@ from ollamon.supervisor.output import Output, RotatingFile
 from ollamon.supervisor.reaper import Reaper
 from ollamon.supervisor.sockets import HeldSockets
 from ollamon.supervisor.spec import StackSpec
+from ollamon.supervisor.terminal import wants_colour
 
 PROGRESS_S = 1.0
 # What SIGKILL has not ended after this long will not end.

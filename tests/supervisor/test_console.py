@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ollamon.supervisor.console import MAX_LINE, Console, wants_colour
+from ollamon.supervisor.console import MAX_LINE, Console
+from ollamon.supervisor.terminal import wants_colour
 
 NAMES = ("proxy", "a-very-long-name")
 
