@@ -70,7 +70,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def _serve(chosen: Settings, run_id: str, stop: threading.Event) -> int:
     notifier = Notifier.from_environment()
     here = this_machine()
-    sampler = Sampler(for_system(here.system), chosen.interval_s, here)
+    sampler = Sampler(for_system(here, chosen.interval_s), chosen.interval_s, here)
     try:
         server = HelperServer(chosen.port, sampler, run_id, notifier.alive)
     except OSError as error:
@@ -85,6 +85,7 @@ def _serve(chosen: Settings, run_id: str, stop: threading.Event) -> int:
         notifier.ready()
         _wait(sampler, notifier, stop)
         server.shutdown()
+        sampler.join()
     return 0
 
 

@@ -87,6 +87,12 @@ def after_success(memory: Memory, found: Found, now: float, took_s: float, slow_
     return Memory(state, checked, now)
 
 
+def after_nonsense(memory: Memory) -> Memory:
+    """One document among good ones made no sense; it is counted, and the values stay."""
+    state = replace(memory.state, parse_errors=memory.state.parse_errors + 1)
+    return replace(memory, state=state)
+
+
 def after_failure(memory: Memory, error: Exception) -> Memory:
     """A read failed. Old values stay until they are stale, unless the source is gone."""
     match error:

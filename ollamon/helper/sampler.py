@@ -11,14 +11,17 @@ from ollamon import __version__
 from ollamon.helper import sysfs
 from ollamon.helper.assemble import Frame, assemble, health, summary
 from ollamon.helper.collector import Collector, Watch
+from ollamon.helper.follower import Follower
 from ollamon.readings import Platform, Reading, System, clean_name
+
+_LEAVE_S = 5.0
 
 
 class Sampler:
     """All sources together. Asking it reads no source.
 
     Args:
-        collectors: In order of preference.
+        sources: In order of preference.
         interval_s: Seconds between two samples.
         here: The machine.
         clock: Monotonic seconds.
@@ -26,12 +29,15 @@ class Sampler:
 
     def __init__(
         self,
-        collectors: Iterable[Collector],
+        sources: Iterable[Collector | Follower],
         interval_s: float,
         here: Platform,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._watches = [Watch(collector, interval_s, clock) for collector in collectors]
+        self._watches = [
+            source if isinstance(source, Follower) else Watch(source, interval_s, clock)
+            for source in sources
+        ]
         self._interval_s = interval_s
         self._here = here
         self._clock = clock
@@ -41,6 +47,13 @@ class Sampler:
         """Sample until `stop`, each source in a thread of its own."""
         for watch in self._watches:
             watch.start(stop)
+
+    def join(self) -> None:
+        """After `stop`: wait until the programs that sources run have ended, at most 5 s."""
+        deadline = time.monotonic() + _LEAVE_S
+        for watch in self._watches:
+            if isinstance(watch, Follower):
+                watch.join(max(0.0, deadline - time.monotonic()))
 
     def reading(self) -> Reading:
         """All that is known now."""

@@ -222,7 +222,7 @@ def test_options_of_the_hand_are_refused_to_a_child(start):
 def test_it_imports_nothing_but_the_standard_library():
     """What the site module of this installation loads at every start is not ours."""
     show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    load = "import ollamon.helper.__main__ as m; m.for_system(m.this_machine().system);"
+    load = "import ollamon.helper.__main__ as m; m.for_system(m.this_machine(), 5.0);"
     loaded, plain = (
         set(
             subprocess.run(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ollamon.helper.collector import FailedError, UnavailableError
 from ollamon.helper.found import Found
+from ollamon.helper.process import ENVIRONMENT
 from ollamon.readings import Gpu, Source, Vendor
 
 PROGRAM = Path("/usr/sbin/ioreg")
 _ARGUMENTS = ("-r", "-c", "IOGPU", "-d", "1", "-f")
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
 _TIMEOUT_S = 5.0
 _LOAD = re.compile(r'"Device Utilization %"\s*=\s*(\d{1,3})\b')
 _MEMORY = re.compile(r'"In use system memory"\s*=\s*(\d{1,15})\b')
@@ -47,7 +47,7 @@ class Ioreg:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 timeout=_TIMEOUT_S,
                 check=True,
             )
