@@ -75,6 +75,8 @@ def test_every_command_is_documented():
         *(f"ollamon {name}" for name in ("up", "down", "status", "doctor", "restart", "logs")),
         "ollamon config",
         *(f"ollamon config {name}" for name in ("check", "init", "path", "show")),
+        "ollamon helper",
+        "ollamon helper sudoers",
         "ollamon version",
     ]
     assert max(map(len, re.findall(r"```\n(.*?)```", text, re.DOTALL)[0].splitlines())) <= 80

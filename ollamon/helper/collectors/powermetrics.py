@@ -16,7 +16,7 @@ from ollamon.helper.powermetrics.text import TextSplitter
 from ollamon.helper.powermetrics.window import Account
 from ollamon.readings import Source
 
-_DENIED = "powermetrics needs root, and sudo does not allow it without a password"
+_DENIED = "sudo does not allow powermetrics without a password; see ollamon helper sudoers"
 
 
 class Powermetrics:
