@@ -94,3 +94,9 @@ def test_a_document_that_is_too_long_is_dropped_and_memory_stays_bounded():
         assert len(splitter._held) <= (8 << 20) + 65536
     found += splitter.feed(b"\0" + DOCUMENTS[1])
     assert (found, splitter.dropped) == ([WHOLE[1]], 1)
+
+
+def test_a_truncated_document_is_dropped_as_soon_as_the_next_could_begin():
+    splitter = Splitter()
+    assert splitter.feed(DOCUMENTS[0][:500] + b"\0") == []
+    assert (splitter.dropped, splitter._held) == (1, b"")
