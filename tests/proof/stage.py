@@ -41,21 +41,21 @@ class Stage:
 
     Attributes:
         cases: Number -> case; upstream finds its part here.
-        open_at_upstream: Connections of the child.
+        at_upstream: Connections of the child, where upstream ends.
         connections_used: Those on which a case came, and not what the proxy asks itself.
         seen: Number of a case -> set when the client got the first piece.
     """
 
     child: Child
     cases: dict[int, Case] = field(default_factory=dict)
-    open_at_upstream: int = 0
+    at_upstream: set[asyncio.StreamWriter] = field(default_factory=set)
     connections_used: int = 0
     seen: dict[int, asyncio.Event] = field(default_factory=dict)
     reached: dict[int, asyncio.Event] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Upstream's side of one connection."""
-        self.open_at_upstream += 1
+        self.at_upstream.add(writer)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -63,7 +63,7 @@ class Stage:
                 while await self._answer(head, reader, writer):
                     head = await reader.readuntil(b"\r\n\r\n")
         finally:
-            self.open_at_upstream -= 1
+            self.at_upstream.discard(writer)
             writer.transport.abort()
 
     async def _answer(
@@ -110,12 +110,29 @@ class Stage:
         await writer.drain()
         return True
 
-    async def play(self, case: Case) -> bytes:
-        """The client's side; return what it got."""
+    def announce(self, case: Case) -> None:
+        """Let upstream know a case before it is asked."""
         self.cases[case.number] = case
         self.seen[case.number], self.reached[case.number] = asyncio.Event(), asyncio.Event()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A client's connection."""
         host, _, port = self.child.address("listen").rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        return await asyncio.open_connection(host, int(port))
+
+    async def ask(
+        self, case: Case, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        """Ask on a connection that stays; return the answer."""
+        self.announce(case)
+        writer.write(case.request())
+        async with asyncio.timeout(WAIT_S):
+            return await self._read(case, reader)
+
+    async def play(self, case: Case) -> bytes:
+        """The client's side; return what it got."""
+        self.announce(case)
+        reader, writer = await self.connect()
         got = b""
         try:
             data = case.request()
@@ -185,7 +202,17 @@ class Stage:
 
     def spare_files(self) -> int:
         """Descriptors of the child, those to upstream not counted."""
-        return psutil.Process(self.child.process.pid).num_fds() - self.open_at_upstream
+        return psutil.Process(self.child.process.pid).num_fds() - len(self.at_upstream)
+
+    async def leave_upstream(self) -> None:
+        """Let upstream close what the proxy keeps, and wait until it knows."""
+        spare, kept = self.spare_files(), set(self.at_upstream)
+        for writer in kept:
+            writer.transport.abort()
+        async with asyncio.timeout(WAIT_S):
+            while kept & self.at_upstream:  # noqa: ASYNC110 - their own tasks end first
+                await asyncio.sleep(0)
+        await self.until_spare_files(spare)
 
     async def until_spare_files(self, count: int) -> None:
         async with asyncio.timeout(WAIT_S):

@@ -396,19 +396,24 @@ async def test_no_more_descriptors_is_a_502_and_passes(new_child):
         spare = stage.spare_files()
         pid = stage.child.process.pid
         usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        statuses = set()
+        client = await stage.connect()
         for count in range(REPEATS):
-            # Room for two clients' connections, and none for one to upstream.
-            files = psutil.Process(pid).num_fds()
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (files + 2, usual[1]))
-            cases = [make_case(100 + count * 20 + number, kind="plain") for number in range(4)]
-            playing = asyncio.gather(*map(stage.play, cases))
-            await asyncio.wait([playing], timeout=0.2)
+            first, pinched, waiting, last = (
+                make_case(100 + count * 20 + number, kind="plain") for number in range(4)
+            )
+            # It has its connection, and the one to upstream goes.
+            assert (await stage.ask(first, *client)).startswith(b"HTTP/1.1 200 ")
+            await stage.leave_upstream()
+            # No descriptor has a number below zero: there is none to be had.
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, usual[1]))
+            assert (await stage.ask(pinched, *client)).startswith(b"HTTP/1.1 502 ")
+            late = asyncio.gather(stage.play(waiting))
+            await asyncio.wait([late], timeout=0.2)
+            assert not late.done()
             resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
-            # Those that could not be accepted waited, and are served now.
-            statuses |= {got.split(b" ")[1] for got in await soon(playing)}
-            after = await stage.play(make_case(110 + count * 20, kind="plain"))
-            assert after.startswith(b"HTTP/1.1 200 ")
-        assert statuses == {b"200", b"502"}
+            # What could not be accepted waited, and is served now.
+            assert (await soon(late))[0].startswith(b"HTTP/1.1 200 ")
+            assert (await stage.ask(last, *client)).startswith(b"HTTP/1.1 200 ")
+        client[1].close()
         await stage.until(lambda found: sum_of(found, "ollama_proxy_active_requests") == 0)
         await stage.until_spare_files(spare)

@@ -42,6 +42,8 @@ class StandIn:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._handlers: list[web.RequestHandler] = []
         self._sockets: socketio.AsyncServer | None = None
         with socket.create_server(("127.0.0.1", 0)) as found:
             self.port = found.getsockname()[1]
@@ -105,14 +107,32 @@ class StandIn:
         app.router.add_static("/static", DASHBOARD / "static")
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self._server = await self._loop.create_server(
+            self._new_handler, "127.0.0.1", self.port, reuse_address=True
+        )
 
     async def _stop(self) -> None:
-        if self._runner is None or self._sockets is None:
+        if self._runner is None or self._sockets is None or self._server is None:
             return
         runner, self._runner = self._runner, None
+        self._server.close()
         await self._sockets.shutdown()
         await runner.cleanup()
+        await self._abort_rest()
+
+    def _new_handler(self) -> web.RequestHandler:
+        assert self._runner is not None
+        assert self._runner.server is not None
+        self._handlers.append(self._runner.server())
+        return self._handlers[-1]
+
+    async def _abort_rest(self) -> None:
+        # One that was accepted just before the end is known to nobody else.
+        await asyncio.sleep(0)
+        for handler in self._handlers:
+            if handler.transport is not None:
+                handler.transport.abort()
+        self._handlers.clear()
 
     async def _cancel_rest(self) -> None:
         rest = asyncio.all_tasks() - {asyncio.current_task()}
