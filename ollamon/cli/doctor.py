@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
+@click.option("--only", multiple=True, metavar="CHECK", help="Look at this alone. May be repeated.")
 @common_options
 @pass_session
-def command(session: Session) -> int:
+def command(session: Session, only: tuple[str, ...]) -> int:
     """Check everything that the stack needs; change nothing. Exits 1 when there is a problem."""
     # Only here, since the checks import nearly everything.
     from ollamon.cli.checks.finding import MARKS, Severity
 
     style = session.style()
     findings: list[Finding] = []
-    for finding in _findings(session):
+    for finding in _findings(session, only):
         findings.append(finding)
         fix = finding.fix
         session.say(style.row(MARKS[finding.severity], finding.check, finding.evidence, fix))
@@ -46,16 +47,22 @@ def command(session: Session) -> int:
     return code
 
 
-def _findings(session: Session) -> Iterator["Finding"]:
+def _findings(session: Session, only: Collection[str]) -> Iterator["Finding"]:
     from ollamon.cli import checks
     from ollamon.cli.checks import config
 
+    wanted = [check for check in checks.in_order() if not only or checks.name_of(check) in only]
+    if unknown := set(only) - set(map(checks.name_of, checks.in_order())):
+        known = ", ".join(map(checks.name_of, checks.in_order()))
+        raise click.BadParameter(
+            f"no check {min(unknown)!r}; there are {known}", param_hint="--only"
+        )
     try:
         world = _look_around(session)
     except ConfigError as error:
         yield from config.broken(error)
         return
-    for check in checks.in_order():
+    for check in wanted:
         yield from check(world)
 
 

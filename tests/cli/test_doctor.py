@@ -43,3 +43,12 @@ def test_a_running_stack_is_looked_at_as_it_was_started(stack):
     assert said["config"] == ("ok", "~/ollamon.toml")
     assert said["ollama"] == ("ok", "demo: a simulated Ollama is watched")
     assert said["helper"][1].startswith("answers")
+
+
+def test_one_check_alone(stack):
+    document = json.loads(stack.run("doctor", "--json", "--only", "ports", "--only", "clients"))
+    assert [finding["check"] for finding in document["findings"]] == ["ports", "clients"]
+    assert document["warnings"] == 0
+    stack.run("doctor", "--only", "prots", code=2)
+    said = " ".join(stack.last_error.split())
+    assert "no check 'prots'; there are versions, config, directories, ports," in said

@@ -14,6 +14,7 @@ def in_order() -> "tuple[Callable[[World], Iterator[Finding]], ...]":
         config,
         directories,
         helper,
+        models,
         ollama,
         ports,
         prometheus,
@@ -26,7 +27,13 @@ def in_order() -> "tuple[Callable[[World], Iterator[Finding]], ...]":
         directories.check,
         ports.check,
         ollama.check,
+        models.check,
         prometheus.check,
         helper.check,
         clients.check,
     )
+
+
+def name_of(check: "Callable[[World], Iterator[Finding]]") -> str:
+    """Return what `--only` calls a check."""
+    return check.__module__.rpartition(".")[2]

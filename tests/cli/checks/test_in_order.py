@@ -4,6 +4,7 @@ from ollamon.cli.checks import (
     directories,
     helper,
     in_order,
+    models,
     ollama,
     ports,
     prometheus,
@@ -13,6 +14,9 @@ from ollamon.cli.checks.finding import MARKS, Severity
 
 
 def test_every_check_is_asked_and_every_severity_has_a_mark():
-    modules = (versions, config, directories, ports, ollama, prometheus, helper, clients)
+    modules = (
+        *(versions, config, directories, ports),
+        *(ollama, models, prometheus, helper, clients),
+    )
     assert in_order() == tuple(module.check for module in modules)
     assert set(MARKS) == set(Severity)
