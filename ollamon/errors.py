@@ -158,3 +158,13 @@ class SourceError(OllamonError):
     """A dashboard source could not answer; the text says why."""
 
     kind = "source"
+
+
+def of_kind(kind: str, message: str) -> OllamonError:
+    """Return the error that another process of ours named; one that nobody knows is of control."""
+    if kind == ConfigError.kind:
+        return ConfigError((Problem(message),))
+    kinds: dict[str, type[OllamonError]] = {
+        error.kind: error for error in OllamonError.__subclasses__()
+    }
+    return kinds.get(kind, ControlError)(message)

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from ollamon import errors
 from ollamon.cli import foreground, view
 from ollamon.cli.run import supervise
 from ollamon.cli.session import Session
@@ -25,7 +26,7 @@ from ollamon.cli.table import document_of
 from ollamon.cli.upstream import look
 from ollamon.cli.view import View
 from ollamon.config import naming
-from ollamon.errors import ConfigError, OllamonError, StartError
+from ollamon.errors import OllamonError, StartError
 from ollamon.services import Plan
 from ollamon.supervisor import control
 from ollamon.supervisor.messages import (
@@ -161,7 +162,7 @@ def _follow(
     session.say(foreground.first_lines(plan, style))
     for document in documents:
         if "error" in document:
-            raise _error_of(document["error"])
+            raise errors.of_kind(**document["error"])
         if "verdict" in document:
             verdict = event_from_json(document["verdict"])
             status = status_from_json(document["status"])
@@ -207,12 +208,6 @@ def _died(log: Path, offset: int) -> str:
         last = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
     lines = [f"the supervisor ended before the stack was ready; its log is {log}"]
     return "\n".join([*lines, *(f"{view.INDENT}  {line}" for line in last)])
-
-
-def _error_of(said: Mapping[str, str]) -> OllamonError:
-    """Return the error of that kind, so that its exit code is ours."""
-    kinds = {kind.kind: kind for kind in OllamonError.__subclasses__() if kind is not ConfigError}
-    return kinds.get(said["kind"], OllamonError)(said["message"])
 
 
 def _stop(pid: int) -> None:

@@ -42,7 +42,7 @@ def command(session: Session, children: tuple[str, ...], timeout_s: float | None
             raise click.BadParameter(f"{unknown[0]}: there is {', '.join(before)}")
         for name in names:
             began = time.monotonic()
-            control.ask(runtime, "restart", {"child": name})
+            control.ask(runtime, "restart", {"children": [name]})
             child = _await_ready(look, before[name], began + limit_s)
             text = f"ready  pid {child.pid}  {child.address}  {elapsed(time.monotonic() - began)}"
             session.say(session.style().row(Mark.OK, name, text))

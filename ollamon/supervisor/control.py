@@ -1,34 +1,73 @@
-"""The client's end of the control socket: blocking, standard library only, so that it is fast."""
+"""The client's end of the control socket: blocking, standard library only, so that it is fast.
+
+What can be asked (`ask`), its arguments, and the data that comes back:
+
+    status                                     a document for `messages.status_from_json`
+    history                                    `events`, the last 256 of this run
+    stop     timeout                           everything; answers when it is down
+    start    children                          `children`: these and all that they require
+    stop     children, dependents, timeout     `children`: these and all that require them
+    restart  children, dependents              `children`: the same
+    wait     children, for, timeout            `children`, once all are there
+
+`start`, `stop` and `restart` of children answer at once: `wait` tells the outcome. `dependents`
+(default true): take those along that `require` one of the children. `timeout`: seconds until what
+is left is killed; for `wait`, seconds until it gives up. `for`: `ready` (the default) or `stopped`.
+An error that the supervisor answers is raised as what it is: `wait` gives StartError for a child
+that failed or is late, DegradedError when all run but not all are well.
+"""
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ollamon import errors
 from ollamon.errors import ControlError, NotRunningError
 from ollamon.supervisor import messages
 
 MAX_LINE = 8 * 1024 * 1024
+# The supervisor's own answer that it is too late comes first.
+MARGIN_S = 5.0
 
 
 def ask(
-    runtime: Path, cmd: str, args: Mapping[str, object] | None = None, timeout_s: float = 5.0
+    runtime: Path,
+    cmd: str,
+    args: Mapping[str, object] | None = None,
+    timeout_s: float | None = 5.0,
 ) -> dict[str, Any]:
     """Return the data that the supervisor answers.
-
-    `status` gives a document for `messages.status_from_json`. `stop` (`timeout`: seconds until
-    what is left is killed) answers when everything is down and the lock is free. `restart`
-    (`child`) answers at once.
 
     Raises:
         NotRunningError: Nobody listens.
         ControlError: It refused, speaks another version, or gave no answer within `timeout_s`.
+        OllamonError: What the supervisor says, by its kind.
     """
-    with _connect(runtime, timeout_s) as connection:
-        for answer in _answers(connection, cmd, args):
-            return answer
+    try:
+        with _connect(runtime, timeout_s) as connection:
+            for answer in _answers(connection, cmd, args):
+                return answer
+    except TimeoutError:
+        silence = f"the supervisor is silent{_who(runtime)}"
+        raise ControlError(f"cannot get an answer to {cmd}: {silence}") from None
     raise ControlError(f"cannot get an answer to {cmd}: the supervisor hung up")
+
+
+def wait(
+    runtime: Path, children: Sequence[str], goal: str = "ready", timeout_s: float | None = None
+) -> None:
+    """Return when all these children are `ready`, or `stopped`.
+
+    Raises:
+        StartError, DegradedError: They are not within `timeout_s`, or never will be.
+        NotRunningError, ControlError: As `ask`.
+    """
+    args: dict[str, object] = {"children": list(children), "for": goal}
+    if timeout_s is not None:
+        args["timeout"] = timeout_s
+    ask(runtime, "wait", args, None if timeout_s is None else timeout_s + MARGIN_S)
 
 
 def follow(runtime: Path, *, replay: bool = False) -> Iterator[messages.Event]:
@@ -53,6 +92,9 @@ def _connect(runtime: Path, timeout_s: float | None) -> socket.socket:
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         connection.close()
         raise NotRunningError(f"{runtime.name} is not running") from None
+    except TimeoutError:
+        connection.close()
+        raise
     except OSError as error:
         connection.close()
         raise ControlError(f"cannot reach the supervisor of {runtime.name}: {error}") from None
@@ -69,11 +111,32 @@ def _answers(
             while line := lines.readline(MAX_LINE):
                 yield _read(line, cmd)
     except TimeoutError:
-        raise ControlError(f"cannot get an answer to {cmd}: the supervisor is silent") from None
+        raise
     except ConnectionError:
         raise ControlError(f"cannot get an answer to {cmd}: the supervisor hung up") from None
     except OSError as error:
         raise ControlError(f"cannot get an answer to {cmd}: {error}") from None
+
+
+def _who(runtime: Path) -> str:
+    """Return `, pid 7`, and why it is silent when that can be seen; "" when nobody is known."""
+    try:
+        pid = int((runtime / messages.LOCK_NAME).read_text())
+    except (OSError, ValueError):
+        return ""
+    state = _state_of(pid)
+    if state == "T":
+        return f": pid {pid} is suspended (state T); `kill -CONT {pid}` lets it go on"
+    return f": pid {pid}" + (f" (state {state})" if state else "")
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter that `ps` shows; "" where it cannot be read, as on macOS."""
+    try:
+        # proc(5): the third field, after a name that may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def _read(line: bytes, cmd: str) -> dict[str, Any]:
@@ -87,8 +150,12 @@ def _read(line: bytes, cmd: str) -> dict[str, Any]:
             return data
         case {"v": messages.VERSION, "event": dict()}:
             return dict(document)
-        case {"v": messages.VERSION, "ok": False, "error": {"message": str(message)}}:
-            raise ControlError(message)
+        case {
+            "v": messages.VERSION,
+            "ok": False,
+            "error": {"kind": str(kind), "message": str(message)},
+        }:
+            raise errors.of_kind(kind, message)
         case {"v": int(version)} if version != messages.VERSION:
             raise ControlError(
                 f"cannot talk to the running supervisor: it speaks version {version} of the "

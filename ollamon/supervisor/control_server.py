@@ -7,13 +7,16 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ollamon.errors import ControlError, OllamonError
 from ollamon.supervisor import messages
 from ollamon.supervisor.journal import Journal
+from ollamon.supervisor.requests import Request, names_of, parse, seconds_of, switch_of
+from ollamon.supervisor.verdict import Member
+from ollamon.supervisor.waits import Goal, Waits
 
 MAX_REQUEST = 64 * 1024
 MAX_BEHIND = 256 * 1024
@@ -29,12 +32,23 @@ class Commands(Protocol):
     def request_stop(self, timeout_s: float | None = None) -> None:
         """Stop everything; after `timeout_s` by SIGKILL."""
 
-    def restart(self, child: str) -> None:
-        """Restart a child at once.
+    def members(self) -> list[Member]:
+        """Where each child is."""
+
+    def start(self, names: Sequence[str]) -> list[str]:
+        """Start children and what they require; return who it concerns.
 
         Raises:
             ControlError: There is none of that name, or everything is stopping.
         """
+
+    def stop(
+        self, names: Sequence[str], *, dependents: bool = True, timeout_s: float | None = None
+    ) -> list[str]:
+        """Stop children and those that require them. Raises ControlError: as `start`."""
+
+    def restart(self, names: Sequence[str], *, dependents: bool = True) -> list[str]:
+        """Restart children and those that require them. Raises ControlError: as `start`."""
 
 
 class ControlServer:
@@ -47,6 +61,7 @@ class ControlServer:
         self._followers: dict[asyncio.StreamWriter, object] = {}
         self._waiting: dict[asyncio.StreamWriter, object] = {}
         self._history = journal.history
+        self._waits = Waits(commands.members)
         journal.subscribe(self._publish)
 
     async def start(self) -> None:
@@ -67,6 +82,7 @@ class ControlServer:
 
     async def farewell(self) -> None:
         """Answer those who asked for the stop: everything is down and the lock is free."""
+        self._waits.end()
         for writer, number in self._waiting.items():
             self._answer(writer, number, {})
         clients = [*self._waiting, *self._followers]
@@ -93,44 +109,80 @@ class ControlServer:
         finally:
             self._followers.pop(writer, None)
             self._waiting.pop(writer, None)
+            self._waits.forget(writer)
             writer.close()
 
     def _handle(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         number: object = None
         try:
-            request = _parse(line)
-            number = request["id"]
-            self._do(request["cmd"], request["args"], number, writer)
+            request = parse(line)
+            number = request.number
+            data = self._do(request, writer)
         except OllamonError as error:
-            problem = {"kind": error.kind, "message": str(error)}
-            self._send(writer, number, {"ok": False, "error": problem})
+            self._refuse(writer, number, error)
+            return
+        if data is not None:
+            self._answer(writer, number, data)
 
-    def _do(
-        self, cmd: str, args: Mapping[str, Any], number: object, writer: asyncio.StreamWriter
-    ) -> None:
-        match cmd, args:
-            case "status", _:
-                self._answer(writer, number, messages.to_json(self._commands.status()))
-            case "events", _:
-                self._answer(writer, number, {})
-                for event in self._history if args.get("replay") else ():
-                    self._send(writer, number, {"event": messages.to_json(event)})
-                self._followers[writer] = number
-            case "stop", {"timeout": int() | float() as timeout_s}:
-                self._waiting[writer] = number
-                self._commands.request_stop(float(timeout_s))
-            case "stop", _:
-                self._waiting[writer] = number
-                self._commands.request_stop()
-            case "restart", {"child": str(child)}:
-                self._commands.restart(child)
-                self._answer(writer, number, {})
+    def _do(self, request: Request, writer: asyncio.StreamWriter) -> Mapping[str, object] | None:
+        """Return the answer, None when it comes later or has been given."""
+        args = request.args
+        match request.cmd:
+            case "status":
+                return messages.to_json(self._commands.status())
+            case "history":
+                return {"events": [messages.to_json(event) for event in self._history]}
+            case "events":
+                self._follow(request, writer)
+            case "wait":
+                self._wait(request, writer)
+            case "stop" if not args.keys() & {"child", "children"}:
+                timeout_s = seconds_of(args, "timeout")
+                self._waiting[writer] = request.number
+                self._commands.request_stop(timeout_s)
+            case "start" | "stop" | "restart":
+                return {"children": self._command(request)}
             case _:
-                raise ControlError(f"cannot do {cmd!r} with {dict(args)}: unknown to this version")
+                raise ControlError(f"cannot do {request.cmd!r}: unknown to this version")
+        return None
+
+    def _command(self, request: Request) -> list[str]:
+        names, args = names_of(request.args), request.args
+        if request.cmd == "start":
+            return self._commands.start(names)
+        dependents = switch_of(args, "dependents", default=True)
+        if request.cmd == "restart":
+            return self._commands.restart(names, dependents=dependents)
+        timeout_s = seconds_of(args, "timeout")
+        return self._commands.stop(names, dependents=dependents, timeout_s=timeout_s)
+
+    def _follow(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        has_replay = switch_of(request.args, "replay", default=False)
+        self._answer(writer, request.number, {})
+        for event in self._history if has_replay else ():
+            self._send(writer, request.number, {"event": messages.to_json(event)})
+        self._followers[writer] = request.number
+
+    def _wait(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        args = request.args
+        names, timeout_s = names_of(args), seconds_of(args, "timeout")
+
+        def tell(outcome: OllamonError | None) -> None:
+            if outcome is None:
+                self._answer(writer, request.number, {"children": names})
+            else:
+                self._refuse(writer, request.number, outcome)
+
+        self._waits.add(writer, names, Goal.of(args.get("for", Goal.READY)), timeout_s, tell)
 
     def _publish(self, event: messages.Event) -> None:
         for writer, number in list(self._followers.items()):
             self._send(writer, number, {"event": messages.to_json(event)})
+        self._waits.look()
+
+    def _refuse(self, writer: asyncio.StreamWriter, number: object, error: OllamonError) -> None:
+        problem = {"kind": error.kind, "message": str(error)}
+        self._send(writer, number, {"ok": False, "error": problem})
 
     def _answer(
         self, writer: asyncio.StreamWriter, number: object, data: Mapping[str, object]
@@ -146,25 +198,6 @@ class ControlServer:
             return
         document = {"v": messages.VERSION, "id": number, **body}
         writer.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ControlError("cannot read the request: it is no JSON") from None
-    match document:
-        case {"v": messages.VERSION, "cmd": str(cmd)}:
-            args = document.get("args")
-            arguments = args if isinstance(args, dict) else {}
-            return {"id": document.get("id"), "cmd": cmd, "args": arguments}
-        case {"v": int(version)} if version != messages.VERSION:
-            raise ControlError(
-                f"cannot answer: the supervisor speaks version {messages.VERSION} of the protocol, "
-                f"not {version}"
-            )
-        case _:
-            raise ControlError("cannot read the request: unknown shape")
 
 
 def _private_socket(path: Path) -> socket.socket:

@@ -44,7 +44,12 @@ class World:
 
 
 class Keeper:
-    """One service and its process. `on_change(self)` is called after each change of state."""
+    """One service and its process. `on_change(self)` is called after each change of state.
+
+    Attributes:
+        since: Unix time of the last change of state.
+        stop_limit_s: Instead of its own stop timeout, for the next stop.
+    """
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._pause_s = 0.0
         self._terminated = 0.0
+        self.stop_limit_s: float | None = None
         self._seen = Observation()
 
     @property
@@ -120,7 +126,7 @@ class Keeper:
         said = self._seen.words
         words = f"{self.spec.name}: {said}" if said else self.spec.name
         waited_s = self._world.loop.time() - self._terminated
-        return f"{words} ({waited_s:.0f} s of {self.spec.stop_timeout_s:g} s)"
+        return f"{words} ({waited_s:.0f} s of {self._stop_timeout_s():g} s)"
 
     def status(self) -> ChildStatus:
         """Return its row of `ollamon status`."""
@@ -211,6 +217,7 @@ class Keeper:
 
     def _spawn(self) -> None:
         self._seen = Observation()
+        self.stop_limit_s = None
         try:
             child = spawn(self.spec, self._world.run_id, self._sockets.open())
         except PortInUseError as error:
@@ -254,7 +261,11 @@ class Keeper:
         reaper.kill_group(self._child.pid, signal.SIGTERM)
         self._terminated = self._world.loop.time()
         self._cancel_timer()
-        self._timer = self._world.loop.call_later(self.spec.stop_timeout_s, self.kill)
+        self._timer = self._world.loop.call_later(self._stop_timeout_s(), self.kill)
+
+    def _stop_timeout_s(self) -> float:
+        limit_s = self.stop_limit_s
+        return self.spec.stop_timeout_s if limit_s is None else limit_s
 
     def _leader_left(self, epoch: int, code: int) -> None:
         """The leader is reaped and its group has its SIGKILL: wait until nothing is left of it."""

@@ -28,6 +28,11 @@ class StopRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class StartRequested:
+    """It shall run: no pause, counters at zero; nothing to one that runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class RestartRequested:
     """A person wants it anew: no pause, counters at zero."""
 
@@ -100,6 +105,7 @@ class Elapsed:
 Event = (
     EdgesMet
     | StopRequested
+    | StartRequested
     | RestartRequested
     | BecameReady
     | StartTimedOut
@@ -146,6 +152,7 @@ class Sequel(StrEnum):
 
 
 RUNNING = frozenset({ChildState.STARTING, ChildState.READY, ChildState.DEGRADED})
+RESTING = frozenset({ChildState.BACKOFF, ChildState.FAILED, ChildState.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,7 @@ class Lifecycle:
     def on(self, event: Event) -> tuple["Lifecycle", tuple[Action, ...]]:
         """Return what it is after the event, and what to do about it."""
         match event:
-            case EdgesMet() | StopRequested() | RestartRequested():
+            case EdgesMet() | StopRequested() | StartRequested() | RestartRequested():
                 return self._on_wish(event)
             case _ if event.epoch != self.epoch:
                 return self, ()
@@ -191,7 +198,7 @@ class Lifecycle:
                 assert_never(event)
 
     def _on_wish(
-        self, event: EdgesMet | StopRequested | RestartRequested
+        self, event: EdgesMet | StopRequested | StartRequested | RestartRequested
     ) -> tuple["Lifecycle", tuple[Action, ...]]:
         match event, self.state:
             case EdgesMet(), ChildState.PENDING:
@@ -202,9 +209,9 @@ class Lifecycle:
                 return replace(self, sequel=Sequel.STAY), (CloseSockets(),)
             case StopRequested(), _ if self.state in RUNNING:
                 return self._stopping(Sequel.STAY, ""), (CloseSockets(), Terminate())
-            case RestartRequested(), ChildState.BACKOFF | ChildState.FAILED | ChildState.STOPPED:
+            case StartRequested() | RestartRequested(), _ if self.state in RESTING:
                 return self._pardoned()._pending(), ()
-            case RestartRequested(), ChildState.STOPPING if self.sequel is Sequel.BACKOFF:
+            case StartRequested() | RestartRequested(), ChildState.STOPPING:
                 return replace(self._pardoned(), sequel=Sequel.START), ()
             case RestartRequested(), _ if self.state in RUNNING:
                 return self._pardoned()._stopping(Sequel.START, "restart asked for"), (Terminate(),)

@@ -1,6 +1,10 @@
-"""Who waits for whom, at the start and at the end, without I/O."""
+"""Who waits for whom, at the start and at the end, without I/O.
 
-from collections.abc import Collection, Mapping, Sequence
+`after` is soft: it decides who goes first. `requires` is hard: without it there is no start, and
+who stops or restarts the one stops or restarts the other.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from ollamon.supervisor.messages import ChildState
@@ -8,6 +12,10 @@ from ollamon.supervisor.spec import ServiceSpec
 
 # Ready or failed once; stopping means that it was not ready in time, or had been ready.
 SETTLED = frozenset({ChildState.READY, ChildState.DEGRADED, ChildState.FAILED, ChildState.STOPPING})
+USABLE = frozenset({ChildState.READY, ChildState.DEGRADED})
+WITH_PROCESS = frozenset(
+    {ChildState.STARTING, ChildState.READY, ChildState.DEGRADED, ChildState.STOPPING}
+)
 
 
 def check(services: Sequence[ServiceSpec]) -> None:
@@ -20,21 +28,72 @@ def check(services: Sequence[ServiceSpec]) -> None:
     if len(set(names)) != len(names):
         raise ValueError(f"two services share a name: {', '.join(sorted(names))}")
     try:
-        TopologicalSorter({service.name: service.after for service in services}).prepare()
+        TopologicalSorter({service.name: _edges(service) for service in services}).prepare()
     except CycleError as error:
         raise ValueError(f"services wait for each other: {' -> '.join(error.args[1])}") from None
 
 
-def may_start(service: ServiceSpec, names: Collection[str], settled: Collection[str]) -> bool:
-    """All it comes after have once been ready, failed, or past their start timeout.
+def may_start(
+    service: ServiceSpec, states: Mapping[str, ChildState], settled: Collection[str]
+) -> bool:
+    """All it requires are ready, and all it comes after have once been ready, failed, or late.
 
-    A name that is not in the stack (a service that is off) holds nobody up.
+    A name that is not in the stack (a service that is off) holds nobody up that comes after it.
     """
-    return all(name in settled or name not in names for name in service.after)
+    has_required = all(states.get(name) in USABLE for name in service.requires)
+    return has_required and all(name in settled or name not in states for name in service.after)
 
 
 def may_stop(name: str, services: Sequence[ServiceSpec], states: Mapping[str, ChildState]) -> bool:
     """All that came after it are down: the reverse of the start, as parallel as it can be."""
     return all(
-        states[service.name] is ChildState.STOPPED for service in services if name in service.after
+        states[service.name] is ChildState.STOPPED
+        for service in services
+        if name in _edges(service)
     )
+
+
+def may_leave(
+    name: str,
+    services: Sequence[ServiceSpec],
+    states: Mapping[str, ChildState],
+    leaving: Collection[str],
+) -> bool:
+    """Those that require it and shall leave too have no process any more."""
+    return not any(
+        service.name in leaving or states[service.name] is ChildState.STOPPING
+        for service in services
+        if name in service.requires and states[service.name] in WITH_PROCESS
+    )
+
+
+def with_required(names: Iterable[str], services: Sequence[ServiceSpec]) -> list[str]:
+    """Return the names and all that they require, in the order of the services."""
+    required = {service.name: service.requires for service in services}
+    return _closure(names, required, services)
+
+
+def with_dependents(names: Iterable[str], services: Sequence[ServiceSpec]) -> list[str]:
+    """Return the names and all that require them, in the order of the services."""
+    dependents = {
+        service.name: tuple(other.name for other in services if service.name in other.requires)
+        for service in services
+    }
+    return _closure(names, dependents, services)
+
+
+def _closure(
+    names: Iterable[str], edges: Mapping[str, Iterable[str]], services: Sequence[ServiceSpec]
+) -> list[str]:
+    found: set[str] = set()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        if name in edges and name not in found:
+            found.add(name)
+            ahead += edges[name]
+    return [service.name for service in services if service.name in found]
+
+
+def _edges(service: ServiceSpec) -> tuple[str, ...]:
+    return (*service.after, *service.requires)

@@ -92,6 +92,7 @@ class ServiceSpec:
         section: Handed over as the first line of stdin, which is then the lifeline. None for a
             foreign program: its stdin is /dev/null.
         after: Services to wait for, until each is ready, failed, or past its start timeout.
+        requires: Services without which it does not start, and with which it stops.
         environment: Added to the supervisor's own environment.
         data_lock: File to hold an flock on while the service exists, or None.
         files: Written, atomically and for the user alone, before the first start.
@@ -103,6 +104,7 @@ class ServiceSpec:
     section: Mapping[str, object] | None
     listens: tuple[Listen, ...] = ()
     after: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     probe: Notify | HttpProbe = field(default_factory=Notify)
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 5.0

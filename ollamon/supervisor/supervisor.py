@@ -6,10 +6,10 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from ollamon.errors import ControlError, RuntimeFolderError
+from ollamon.errors import RuntimeFolderError
 from ollamon.supervisor import (
     groundwork,
     identity,
@@ -29,6 +29,7 @@ from ollamon.supervisor.keeper import Keeper, World
 from ollamon.supervisor.messages import ChildState, StackState
 from ollamon.supervisor.output import Output, RotatingFile
 from ollamon.supervisor.reaper import Reaper
+from ollamon.supervisor.roster import Roster
 from ollamon.supervisor.sockets import HeldSockets
 from ollamon.supervisor.spec import StackSpec
 from ollamon.supervisor.terminal import wants_colour
@@ -64,12 +65,9 @@ class Supervisor:
         self._started = time.time()
         events = RotatingFile(stack.state / "events.jsonl", stack.log.max_bytes, stack.log.keep)
         self._journal = Journal(on_event, events)
-        self._keepers: dict[str, Keeper] = {}
-        self._settled: set[str] = set()
-        self._herald = Herald(self._journal, self._members, stack.start_timeout_s)
-        self._is_stopping = False
+        self._roster = Roster(self._settled)
+        self._herald = Herald(self._journal, self._roster.members, stack.start_timeout_s)
         self._exit_code = 0
-        self._is_advancing = False
         self._timers: list[asyncio.TimerHandle] = []
 
     async def run(self) -> int:
@@ -112,7 +110,7 @@ class Supervisor:
             started=self._started,
             config_file=self._stack.config_file,
             config_digest=self._stack.config_digest,
-            children=tuple(keeper.status() for keeper in self._keepers.values()),
+            children=tuple(keeper.status() for keeper in self._roster),
         )
 
     def request_stop(self, timeout_s: float | None = None) -> None:
@@ -121,24 +119,30 @@ class Supervisor:
         The limit is the stack's own `shutdown_timeout_s` unless given.
         """
         limit_s = self._stack.shutdown_timeout_s if timeout_s is None else timeout_s
-        if not self._is_stopping:
-            self._is_stopping = True
+        if not self._roster.is_stopping:
+            self._roster.is_stopping = True
             self._journal.emit("", StackState.STOPPING)
             self._later(PROGRESS_S, self._tell_progress)
         self._later(limit_s, self._kill_all)
-        self._advance()
+        self._roster.advance()
 
-    def restart(self, child: str) -> None:
-        """Restart a child at once, its counters at zero.
+    def start(self, names: Sequence[str]) -> list[str]:
+        """Start children; see `Roster.start`."""
+        return self._roster.start(names)
 
-        Raises:
-            ControlError: There is none of that name, or everything is stopping.
-        """
-        if child not in self._keepers:
-            raise ControlError(f"cannot restart {child}: there is {', '.join(self._keepers)}")
-        if self._is_stopping:
-            raise ControlError(f"cannot restart {child}: everything is stopping")
-        self._keepers[child].send(lifecycle.RestartRequested())
+    def stop(
+        self, names: Sequence[str], *, dependents: bool = True, timeout_s: float | None = None
+    ) -> list[str]:
+        """Stop children, and go on with the rest; see `Roster.stop`."""
+        return self._roster.stop(names, dependents=dependents, timeout_s=timeout_s)
+
+    def restart(self, names: Sequence[str], *, dependents: bool = True) -> list[str]:
+        """Restart children; see `Roster.restart`."""
+        return self._roster.restart(names, dependents=dependents)
+
+    def members(self) -> list[verdict.Member]:
+        """Return where each child is."""
+        return self._roster.members()
 
     async def _open_control(self, held: contextlib.ExitStack) -> ControlServer:
         control = ControlServer(self._stack.runtime, self, self._journal)
@@ -168,13 +172,12 @@ class Supervisor:
         for service in self._stack.services:
             output = Output(self._loop, service.name, self._stack.log, console)
             held.callback(output.file.close)
-            self._keepers[service.name] = Keeper(
-                service, world, sockets[service.name], output, self._child_changed
-            )
+            held_sockets = sockets[service.name]
+            self._roster.add(Keeper(service, world, held_sockets, output, self._child_changed))
         self._listen_to_signals()
         self._later(self._stack.start_timeout_s, self._start_timed_out)
         self._save()
-        self._advance()
+        self._roster.advance()
         await self._finished.wait()
         await self._wind_up()
 
@@ -195,7 +198,7 @@ class Supervisor:
 
     def _on_stop_signal(self, exit_code: int) -> None:
         """Stop in order; whoever asks twice wants it now."""
-        if self._is_stopping:
+        if self._roster.is_stopping:
             self._kill_all()
             return
         self._exit_code = exit_code
@@ -207,64 +210,34 @@ class Supervisor:
             self.request_stop()
 
     def _reopen_logs(self) -> None:
-        for keeper in self._keepers.values():
+        for keeper in self._roster:
             keeper.output.file.close()
 
     def _child_changed(self, keeper: Keeper) -> None:
-        if keeper.state in order.SETTLED:
-            self._settled.add(keeper.spec.name)
         self._journal.emit(keeper.spec.name, keeper.state, keeper.detail(), keeper.pid)
         self._save()
-        self._advance()
+        self._roster.changed(keeper)
 
-    def _advance(self) -> None:
-        """Start or stop whoever's turn it is, until nobody's is."""
-        if self._is_advancing:
-            return
-        self._is_advancing = True
-        try:
-            before: dict[str, ChildState] = {}
-            while before != self._states():
-                before = self._states()
-                self._advance_once()
-        finally:
-            self._is_advancing = False
-        if not self._is_stopping:
+    def _settled(self) -> None:
+        """It is nobody's turn any more."""
+        if not self._roster.is_stopping:
             self._herald.look()
-        states = self._states().values()
-        if self._is_stopping and all(each is ChildState.STOPPED for each in states):
+            return
+        if all(state is ChildState.STOPPED for state in self._roster.states().values()):
             self._finished.set()
 
-    def _advance_once(self) -> None:
-        for name, keeper in self._keepers.items():
-            if self._is_stopping:
-                if order.may_stop(name, self._stack.services, self._states()):
-                    keeper.send(lifecycle.StopRequested())
-            elif keeper.state is ChildState.PENDING and order.may_start(
-                keeper.spec, self._keepers, self._settled
-            ):
-                keeper.send(lifecycle.EdgesMet())
-
-    def _states(self) -> dict[str, ChildState]:
-        return {name: keeper.state for name, keeper in self._keepers.items()}
-
-    def _members(self) -> list[verdict.Member]:
-        return [
-            verdict.Member(name, keeper.state, keeper.spec.is_essential, keeper.note())
-            for name, keeper in self._keepers.items()
-        ]
-
     def _state(self) -> StackState:
-        return StackState.STOPPING if self._is_stopping else verdict.stack_state(self._members())
+        return (
+            StackState.STOPPING if self._roster.is_stopping else verdict.stack_state(self.members())
+        )
 
     def _start_timed_out(self) -> None:
-        if not self._is_stopping:
+        if not self._roster.is_stopping:
             self._herald.start_timed_out()
 
     def _tell_progress(self) -> None:
         """Once a second while stopping: whom it waits for, and for how long at most."""
-        keepers = self._keepers.values()
-        waiting = [kept.waiting() for kept in keepers if kept.state is ChildState.STOPPING]
+        waiting = [kept.waiting() for kept in self._roster if kept.state is ChildState.STOPPING]
         if waiting:
             detail = f"waiting for {', '.join(waiting)}"
             self._journal.emit("", StackState.STOPPING, detail)
@@ -272,14 +245,14 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         """SIGKILL to everything, in no order."""
-        self._is_stopping = True
-        for keeper in self._keepers.values():
+        self._roster.is_stopping = True
+        for keeper in self._roster:
             keeper.send(lifecycle.StopRequested())
             keeper.kill()
         self._later(HARD_LIMIT_S, self._give_up)
 
     def _give_up(self) -> None:
-        left = [f"{name} pid {kept.pid}" for name, kept in self._keepers.items() if kept.pid]
+        left = [f"{kept.spec.name} pid {kept.pid}" for kept in self._roster if kept.pid]
         if left and not self._finished.is_set():
             self._exit_code = LEFT_BEHIND
             self._journal.emit("", StackState.FAILED, f"cannot end {', '.join(left)}")
@@ -297,7 +270,7 @@ class Supervisor:
 
     def _abandon(self) -> None:
         """After an error or a cancellation too, nothing stays; in order, there is nothing to do."""
-        for keeper in self._keepers.values():
+        for keeper in self._roster:
             keeper.abandon()
 
     def _save(self) -> None:
@@ -309,7 +282,7 @@ class Supervisor:
             started=identity.start_time(os.getpid()) or 0.0,
             config_file=self._stack.config_file,
             config_digest=self._stack.config_digest,
-            children=tuple(keeper.entry() for keeper in self._keepers.values()),
+            children=tuple(keeper.entry() for keeper in self._roster),
         )
         # A full disk must not end what runs: the sweep only knows less.
         with contextlib.suppress(OSError):

@@ -8,7 +8,11 @@ PROXY = ServiceSpec("proxy", ("/bin/true",), {})
 ENGINE = ServiceSpec("engine", ("/bin/true",), None, after=("proxy", "helper"))
 PAGE = ServiceSpec("page", ("/bin/true",), {}, after=("engine", "proxy"))
 ALL = (PAGE, ENGINE, PROXY)
-NAMES = {"page", "engine", "proxy"}
+NAMES = dict.fromkeys(("page", "engine", "proxy"), S.PENDING)
+STORE = ServiceSpec("store", ("/bin/true",), {})
+WORKER = ServiceSpec("worker", ("/bin/true",), {}, requires=("store",))
+MIRROR = ServiceSpec("mirror", ("/bin/true",), {}, requires=("worker",))
+CHAIN = (STORE, WORKER, MIRROR, PROXY)
 
 
 def test_who_waits_for_nobody_may_start():
@@ -17,7 +21,7 @@ def test_who_waits_for_nobody_may_start():
 
 def test_a_service_that_is_off_holds_nobody_up():
     assert order.may_start(ENGINE, NAMES, {"proxy"})
-    assert not order.may_start(ENGINE, {*NAMES, "helper"}, {"proxy"})
+    assert not order.may_start(ENGINE, {**NAMES, "helper": S.PENDING}, {"proxy"})
 
 
 def test_all_edges_have_to_be_settled():
@@ -33,6 +37,30 @@ def test_the_end_is_the_start_reversed():
     states["page"] = S.STOPPED
     assert order.may_stop("engine", ALL, states)
     assert not order.may_stop("proxy", ALL, states)
+
+
+def test_what_is_required_has_to_be_usable_now():
+    assert not order.may_start(WORKER, {"store": S.BACKOFF}, {"store"})
+    assert not order.may_start(WORKER, {}, {"store"})
+    assert order.may_start(WORKER, {"store": S.DEGRADED}, set())
+
+
+def test_hard_edges_take_others_along_in_both_directions():
+    assert order.with_dependents(["store"], CHAIN) == ["store", "worker", "mirror"]
+    assert order.with_required(["mirror"], CHAIN) == ["store", "worker", "mirror"]
+    assert order.with_dependents(["proxy"], ALL) == ["proxy"]
+
+
+def test_who_is_required_leaves_after_those_that_require_it():
+    states = dict.fromkeys(("store", "worker", "mirror", "proxy"), S.READY)
+    leaving = {"store", "worker"}
+    assert not order.may_leave("store", CHAIN, states, leaving)
+    assert order.may_leave("worker", CHAIN, states, leaving)
+    # Told, and not yet down.
+    assert not order.may_leave("store", CHAIN, {**states, "worker": S.STOPPING}, {"store"})
+    assert order.may_leave("store", CHAIN, {**states, "worker": S.PENDING}, {"store"})
+    # The one that stays although what it requires goes.
+    assert order.may_leave("store", CHAIN, states, {"store"})
 
 
 def test_a_circle_is_refused_and_spelled_out():

@@ -1,0 +1,141 @@
+"""The children of one stack, and whose turn it is to start or to stop."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ollamon.errors import ControlError
+from ollamon.supervisor import lifecycle, order
+from ollamon.supervisor.keeper import Keeper
+from ollamon.supervisor.messages import ChildState
+from ollamon.supervisor.spec import ServiceSpec
+from ollamon.supervisor.verdict import Member
+
+
+class Roster:
+    """Keepers by name; `on_settled` is called whenever it is nobody's turn any more.
+
+    Attributes:
+        is_stopping: Everything shall end, and nobody starts.
+    """
+
+    def __init__(self, on_settled: Callable[[], None]) -> None:
+        self.is_stopping = False
+        self._keepers: dict[str, Keeper] = {}
+        self._settled: set[str] = set()
+        # What to tell a child once those that require it are down.
+        self._leaving: dict[str, lifecycle.Event] = {}
+        self._on_settled = on_settled
+        self._is_advancing = False
+
+    def __iter__(self) -> Iterator[Keeper]:
+        return iter(tuple(self._keepers.values()))
+
+    def add(self, keeper: Keeper) -> None:
+        """One more."""
+        self._keepers[keeper.spec.name] = keeper
+
+    def specs(self) -> list[ServiceSpec]:
+        """Return what should run."""
+        return [keeper.spec for keeper in self]
+
+    def states(self) -> dict[str, ChildState]:
+        """Return where each is."""
+        return {keeper.spec.name: keeper.state for keeper in self}
+
+    def members(self) -> list[Member]:
+        """Return them as the stack sees them; one that shall go is on its way already."""
+        return [
+            Member(
+                keeper.spec.name,
+                ChildState.STOPPING if keeper.spec.name in self._leaving else keeper.state,
+                keeper.spec.is_essential,
+                keeper.note(),
+            )
+            for keeper in self
+        ]
+
+    def start(self, names: Sequence[str]) -> list[str]:
+        """Start children and what they require, counters at zero; return who it concerns.
+
+        Raises:
+            ControlError: There is none of that name, or everything is stopping.
+        """
+        chosen = order.with_required(self._known(names, "start"), self.specs())
+        for name in chosen:
+            self._leaving.pop(name, None)
+            self._keepers[name].send(lifecycle.StartRequested())
+        self.advance()
+        return chosen
+
+    def stop(
+        self, names: Sequence[str], *, dependents: bool = True, timeout_s: float | None = None
+    ) -> list[str]:
+        """Stop children after those that require them; return who it concerns.
+
+        Raises:
+            ControlError: As `start`.
+        """
+        chosen = self._chosen(names, "stop", dependents=dependents)
+        for name in chosen:
+            self._keepers[name].stop_limit_s = timeout_s
+        self._leaving.update(dict.fromkeys(chosen, lifecycle.StopRequested()))
+        self.advance()
+        return chosen
+
+    def restart(self, names: Sequence[str], *, dependents: bool = True) -> list[str]:
+        """Restart children at once, counters at zero; those that require them go along.
+
+        Raises:
+            ControlError: As `start`.
+        """
+        chosen = self._chosen(names, "restart", dependents=dependents)
+        self._leaving.update(dict.fromkeys(chosen, lifecycle.RestartRequested()))
+        self.advance()
+        return chosen
+
+    def changed(self, keeper: Keeper) -> None:
+        """A child has another state."""
+        if keeper.state in order.SETTLED:
+            self._settled.add(keeper.spec.name)
+        self.advance()
+
+    def advance(self) -> None:
+        """Start or stop whoever's turn it is, until it is nobody's."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            before: dict[str, ChildState] = {}
+            while before != self.states():
+                before = self.states()
+                self._advance_once()
+        finally:
+            self._is_advancing = False
+        self._on_settled()
+
+    def _advance_once(self) -> None:
+        for keeper in self:
+            name = keeper.spec.name
+            if self.is_stopping:
+                if order.may_stop(name, self.specs(), self.states()):
+                    keeper.send(lifecycle.StopRequested())
+            elif name in self._leaving:
+                if order.may_leave(name, self.specs(), self.states(), self._leaving):
+                    keeper.send(self._leaving.pop(name))
+            elif keeper.state is ChildState.PENDING and self._may_start(keeper.spec):
+                keeper.send(lifecycle.EdgesMet())
+
+    def _may_start(self, spec: ServiceSpec) -> bool:
+        states = {member.name: member.state for member in self.members()}
+        return order.may_start(spec, states, self._settled)
+
+    def _chosen(self, names: Sequence[str], verb: str, *, dependents: bool) -> list[str]:
+        known = self._known(names, verb)
+        return order.with_dependents(known, self.specs()) if dependents else known
+
+    def _known(self, names: Iterable[str], verb: str) -> list[str]:
+        if self.is_stopping:
+            raise ControlError(f"cannot {verb} {', '.join(names)}: everything is stopping")
+        unknown = [name for name in names if name not in self._keepers]
+        if unknown:
+            raise ControlError(f"cannot {verb} {unknown[0]}: there is {', '.join(self._keepers)}")
+        return list(dict.fromkeys(names))
