@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from ollamon.cli.checks import holes
 from ollamon.cli.checks.finding import Finding, Severity, World
 from ollamon.cli.upstream import Kind, look
 from ollamon.config.values import is_loopback
@@ -27,8 +28,10 @@ def check(world: World) -> Iterator[Finding]:
             "whoever reaches this machine can use it, past the proxy"
         )
         yield Finding("ollama", Severity.WARN, evidence, "OLLAMA_HOST=127.0.0.1 ollama serve")
-        return
-    yield Finding("ollama", Severity.OK, f"{found.detail} answers at {url}")
+    else:
+        yield Finding("ollama", Severity.OK, f"{found.detail} answers at {url}")
+    if old := holes.judge(found.detail):
+        yield old
 
 
 def exposed(url: str) -> str:
