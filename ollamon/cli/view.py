@@ -83,6 +83,8 @@ class View:
                 yield f"{event.detail}." + (" Ctrl-C again to kill." if self.has_keyboard else "")
             case "swept":
                 yield from self.style.row(Mark.WARN, "leftovers", event.detail)
+            case "spared" | "unlogged":
+                yield from self._row(Mark.WARN, event.state, event.detail)
             case "stopped":
                 began = self.stopping_at if self.stopping_at is not None else event.elapsed_s
                 yield f"All stopped in {elapsed(event.elapsed_s - began)}."

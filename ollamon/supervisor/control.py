@@ -97,6 +97,9 @@ def _connect(runtime: Path, timeout_s: float | None) -> socket.socket:
         raise
     except OSError as error:
         connection.close()
+        if error.errno is None:
+            # Too long a path for a socket: nobody can listen there.
+            raise NotRunningError(f"{runtime.name} is not running") from None
         raise ControlError(f"cannot reach the supervisor of {runtime.name}: {error}") from None
     return connection
 

@@ -32,11 +32,13 @@ def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[
 
 
 def _sweep(runtime: Path, journal: Journal) -> None:
-    found = state.leftovers(runtime)
+    found, strangers = state.leftovers(runtime), state.strangers(runtime)
     if found:
         state.sweep(found)
         names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found)
         journal.emit("", "swept", f"removed what a dead run had left: {names}")
+    for child in strangers:
+        journal.emit("", "spared", f"pid {child.pid} was {child.name} of a dead run and is no more")
 
 
 def _lock_data(service: str, path: Path) -> state.Lock:

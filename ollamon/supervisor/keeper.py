@@ -218,6 +218,10 @@ class Keeper:
     def _spawn(self) -> None:
         self._seen = Observation()
         self.stop_limit_s = None
+        # A foreign program cannot say that it could not listen, and the stranger might answer 200.
+        if self.spec.section is None and (taken := preflight.describe_taken(self._sockets.unheld)):
+            self._report_no_process(taken, is_final=True)
+            return
         try:
             child = spawn(self.spec, self._world.run_id, self._sockets.open())
         except PortInUseError as error:

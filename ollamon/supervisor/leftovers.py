@@ -11,6 +11,7 @@ import psutil
 
 from ollamon.errors import LeftoverError
 from ollamon.supervisor import identity, runfile
+from ollamon.supervisor.runfile import ChildEntry, Run
 
 POLL_S = 0.02
 KILL_S = 5.0
@@ -37,21 +38,30 @@ def leftovers(runtime: Path) -> list[Leftover]:
     A child counts when its pid, its start time and the run id in its environment all agree; a
     process that the file does not name counts when it carries the run id.
     """
-    run = runfile.read(runtime)
-    if run is None or run.boot_id != identity.boot_id() or not run.run_id:
-        return []
-    if identity.start_time(run.pid) == run.started:
+    run = _dead_run(runtime)
+    if run is None:
         return []
     named = {child.pid for child in run.children}
     children = [
         Leftover(child.name, child.pid, child.started, run.run_id)
         for child in run.children
-        if child.pid is not None
-        and child.started is not None
-        and identity.start_time(child.pid) == child.started
-        and identity.run_of(child.pid) == run.run_id
+        if child.pid is not None and child.started is not None and _is_proven(child, run.run_id)
     ]
     return children + _descendants(run.run_id, {run.pid, *named, *_ourselves()})
+
+
+def strangers(runtime: Path) -> list[ChildEntry]:
+    """Return the children of the dead run whose pids are another process now, or may be."""
+    run = _dead_run(runtime)
+    if run is None:
+        return []
+    return [
+        child
+        for child in run.children
+        if child.pid is not None
+        and identity.start_time(child.pid) is not None
+        and not _is_proven(child, run.run_id)
+    ]
 
 
 def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
@@ -65,6 +75,21 @@ def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
     if remaining:
         names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in remaining)
         raise LeftoverError(f"cannot remove processes of an earlier run: {names}")
+
+
+def _dead_run(runtime: Path) -> Run | None:
+    run = runfile.read(runtime)
+    if run is None or run.boot_id != identity.boot_id() or not run.run_id:
+        return None
+    return None if identity.start_time(run.pid) == run.started else run
+
+
+def _is_proven(child: ChildEntry, run_id: str) -> bool:
+    return (
+        child.pid is not None
+        and identity.start_time(child.pid) == child.started
+        and identity.run_of(child.pid) == run_id
+    )
 
 
 def _descendants(run_id: str, excluded: set[int | None]) -> list[Leftover]:

@@ -7,6 +7,7 @@ many bytes; it does not stop the child.
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ollamon.supervisor.console import Console
@@ -19,26 +20,40 @@ MAX_DRAIN = 8 * 1024 * 1024
 
 
 class RotatingFile:
-    """A file for this user alone that makes room for itself: `x`, `x.1`, ... `x.<keep>`."""
+    """A file for this user alone that makes room for itself: `x`, `x.1`, ... `x.<keep>`.
 
-    def __init__(self, path: Path, max_bytes: int, keep: int) -> None:
+    `on_loss(reason)` is called at the first loss.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        keep: int,
+        on_loss: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.path = path
         self.dropped = 0
         self._max_bytes = max_bytes
         self._keep = keep
+        self._on_loss = on_loss
         self._descriptor: int | None = None
         self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append; what the disk does not take is counted in `dropped`."""
+        left = memoryview(data)
         try:
-            if self._descriptor is None:
-                self._open()
-            elif self._size + len(data) > self._max_bytes and self._size:
-                self._rotate()
-            self._size += self._write_all(data)
-        except OSError:
-            self.dropped += len(data)
+            descriptor = self._with_room(len(data))
+            while left:
+                written = os.write(descriptor, left)
+                self._size += written
+                left = left[written:]
+        except OSError as error:
+            is_first = not self.dropped
+            self.dropped += len(left)
+            if is_first:
+                self._on_loss(error.strerror or str(error))
 
     def close(self) -> None:
         """Close; a later write opens it anew, which is how a moved file is given up."""
@@ -46,11 +61,18 @@ class RotatingFile:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _open(self) -> None:
+    def _with_room(self, size: int) -> int:
+        """Return the descriptor of a file that may grow by so much."""
+        if self._descriptor is not None and self._size and self._size + size > self._max_bytes:
+            self._rotate()
+        return self._open() if self._descriptor is None else self._descriptor
+
+    def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         self._descriptor = os.open(self.path, flags, 0o600)
         self._size = os.fstat(self._descriptor).st_size
+        return self._descriptor
 
     def _rotate(self) -> None:
         self.close()
@@ -59,17 +81,9 @@ class RotatingFile:
                 self._numbered(number - 1).replace(self._numbered(number))
         if not self._keep:
             self.path.unlink(missing_ok=True)
-        self._open()
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
-
-    def _write_all(self, data: bytes) -> int:
-        assert self._descriptor is not None  # noqa: S101
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        return len(data)
 
 
 class Output:
@@ -81,13 +95,15 @@ class Output:
         name: str,
         log: LogSpec,
         console: Console | None,
+        on_loss: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._loop = loop
         self._name = name
         self._console = console
         self._ring = bytearray()
         self._pipe: int | None = None
-        self.file = RotatingFile(log.folder / f"{name}.log", log.max_bytes, log.keep)
+        path = log.folder / f"{name}.log"
+        self.file = RotatingFile(path, log.max_bytes, log.keep, on_loss)
 
     def follow(self, pipe: int) -> None:
         """Read a child's pipe whenever it has something."""

@@ -12,6 +12,7 @@ from typing import Any
 from ollamon.supervisor.messages import RUN_NAME
 
 VERSION = 1
+MOST_PIDS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,14 @@ def read(runtime: Path) -> Run | None:
     """Return the run of a folder; None when there is none that can be understood."""
     try:
         return _parse(json.loads((runtime / RUN_NAME).read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def remove(runtime: Path) -> None:
-    """The run ended in order."""
-    (runtime / RUN_NAME).unlink(missing_ok=True)
+    """The run ended in order. A folder of that name, say, is not ours and stays."""
+    with contextlib.suppress(OSError):
+        (runtime / RUN_NAME).unlink()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -96,4 +98,14 @@ def _parse(document: Mapping[str, Any]) -> Run:
     children = tuple(
         ChildEntry(**{**child, "ports": tuple(child["ports"])}) for child in fields["children"]
     )
-    return Run(**{**fields, "children": children})
+    run = Run(**{**fields, "children": children})
+    pids = [run.pid, *(child.pid for child in children if child.pid is not None)]
+    times = [run.started, *(child.started for child in children if child.started is not None)]
+    names = [run.run_id, run.boot_id, *(child.name for child in children)]
+    if not (
+        all(type(pid) is int and 0 < pid < MOST_PIDS for pid in pids)
+        and all(type(time) in (int, float) for time in times)
+        and all(type(name) is str for name in names)
+    ):
+        raise ValueError("a value of another type")
+    return run

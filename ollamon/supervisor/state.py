@@ -7,10 +7,19 @@ import sys
 from pathlib import Path
 
 from ollamon.errors import AlreadyRunningError, RuntimeFolderError
-from ollamon.supervisor.leftovers import Leftover, leftovers, sweep
+from ollamon.supervisor.leftovers import Leftover, leftovers, strangers, sweep
 from ollamon.supervisor.messages import LOCK_NAME, SOCKET_NAME
 
-__all__ = ["Leftover", "Lock", "acquire", "leftovers", "lock_file", "prepare", "sweep"]
+__all__ = [
+    "Leftover",
+    "Lock",
+    "acquire",
+    "leftovers",
+    "lock_file",
+    "prepare",
+    "strangers",
+    "sweep",
+]
 
 # sun_path of sockaddr_un, with its final zero: 108 bytes on Linux, 104 on macOS and the BSDs.
 SOCKET_PATH_BYTES = 108 if sys.platform == "linux" else 104

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -170,7 +171,8 @@ class Supervisor:
         world = World(self._loop, self._reaper, self._guard, self.run_id, tasks.create_task)
         console = self._open_console(held)
         for service in self._stack.services:
-            output = Output(self._loop, service.name, self._stack.log, console)
+            lost = functools.partial(self._log_is_lost, service.name)
+            output = Output(self._loop, service.name, self._stack.log, console, lost)
             held.callback(output.file.close)
             held_sockets = sockets[service.name]
             self._roster.add(Keeper(service, world, held_sockets, output, self._child_changed))
@@ -208,6 +210,9 @@ class Supervisor:
         """With a terminal it means that the window was closed; without one there is no window."""
         if self._has_terminal:
             self.request_stop()
+
+    def _log_is_lost(self, child: str, reason: str) -> None:
+        self._journal.emit("", "unlogged", f"what {child} writes is lost: {reason}")
 
     def _reopen_logs(self) -> None:
         for keeper in self._roster:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ def broken_prometheus(stack: Stack, script: str) -> None:
     change(stack, 'mode = "embedded"', f'mode = "managed"\nbinary = "{path}"')
 
 
+@pytest.mark.fault(1)
 def test_a_day_in_the_background(stack):
     said = stack.up()
     assert "All ready in " in said
@@ -86,6 +88,16 @@ def test_a_child_that_fails_ends_the_start_with_its_last_lines(stack):
     stack.assert_gone()
 
 
+@pytest.mark.fault(11)
+def test_a_start_that_succeeds_at_the_second_try_is_none_that_failed(stack):
+    tried = stack.home / "tried"
+    real = shutil.which("prometheus")
+    broken_prometheus(stack, f'[ -e {tried} ] && exec {real} "$@"; touch {tried}; exit 1')
+    assert "All ready in " in stack.up()
+    assert stack.children()["prometheus"]["restarts"] == 1
+
+
+@pytest.mark.fault(10)
 def test_a_child_that_is_late_ends_the_start(stack):
     broken_prometheus(stack, "exec sleep 600")
     stack.run("up", "-d", "--timeout", "3s", code=1)
@@ -151,6 +163,7 @@ def test_a_supervisor_that_dies_young_is_told_with_its_log(stack):
     assert "its last words" in error
 
 
+@pytest.mark.fault(30)
 def test_two_at_the_same_instant_make_one_stack(stack):
     commands = [
         subprocess.Popen(
@@ -179,6 +192,7 @@ def test_down_after_a_killed_supervisor_leaves_nothing(stack):
     assert not (runtime / "run.json").exists()
 
 
+@pytest.mark.fault(27)
 def test_leftovers_are_named_and_removed(stack):
     """A child of a dead run that nothing has ended yet."""
     stack.up()

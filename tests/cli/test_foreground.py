@@ -71,6 +71,7 @@ def plain(text: str) -> list[str]:
     return text.splitlines()
 
 
+@pytest.mark.fault(20)
 def test_the_start_view_fits_and_ctrl_c_is_130(stack, terminal):
     spawned = terminal()
     spawned.expect(r"Ctrl-C stops everything\.")

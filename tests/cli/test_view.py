@@ -118,3 +118,11 @@ def test_who_is_not_ready_is_named_with_its_last_lines():
         "       last lines of dashboard (/l/dashboard.log):",
         "         x",
     ]
+
+
+def test_a_stranger_that_was_spared_and_lost_lines_are_told():
+    view = View(Style())
+    (spared,) = view.lines(event("", "spared", "pid 7 was proxy of a dead run and is no more"))
+    assert spared == " ! spared       pid 7 was proxy of a dead run and is no more"
+    (lost,) = view.lines(event("", "unlogged", "what proxy writes is lost: disk full"))
+    assert lost == " ! unlogged     what proxy writes is lost: disk full"

@@ -40,6 +40,7 @@ def test_no_file_means_all_defaults(file):
     assert loaded.origins == {}
 
 
+@pytest.mark.fault(40)
 def test_an_empty_file_means_all_defaults(file):
     file("")
     assert read().config == load(None, {}, {}).config
@@ -98,6 +99,7 @@ def test_a_mistyped_variable_is_a_problem_too(file):
     assert said.startswith("OLLAMON_PROXY_LISTEN: proxy_listen: unknown section or key")
 
 
+@pytest.mark.fault(40)
 def test_every_problem_is_told_at_once_each_with_its_place(file):
     file(
         'schema = 2\n[proxy]\nlisen = "127.0.0.1:11435"\n\n[prometheus]\n'
@@ -150,6 +152,7 @@ def test_a_wrong_value_is_told_in_words(file, text, said):
     assert problem.startswith("ollamon.toml:")
 
 
+@pytest.mark.fault(40)
 def test_two_sections_may_not_want_one_port(file):
     file('[proxy]\nlisten = "127.0.0.1:9090"\n')
     (said,) = problems()
@@ -229,12 +232,14 @@ def test_an_ollama_host_that_is_our_own_proxy_is_ignored_and_said(file, text):
         (b"#" * (1024 * 1024 + 1), "cannot read ollamon.toml: larger than 1 MB"),
     ],
 )
+@pytest.mark.fault(40)
 def test_a_file_that_cannot_be_read_says_why_and_where(file, content, said):
     file(content)
     (problem,) = problems()
     assert problem.lower().startswith(said.lower())
 
 
+@pytest.mark.fault(40)
 def test_a_folder_instead_of_a_file_is_said(file, tmp_path):
     (tmp_path / "ollamon.toml").mkdir()
     assert problems() == ["cannot read ollamon.toml: is a directory"]

@@ -51,6 +51,7 @@ def test_the_mac_has_its_own_places(home, monkeypatch):
 
 
 @linux
+@pytest.mark.fault(47)
 def test_a_home_too_deep_for_a_socket_gets_a_short_runtime_folder(home, monkeypatch):
     deep = home.parent / ("x" * 80)
     monkeypatch.setenv("HOME", str(deep))

@@ -37,6 +37,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--group", type=Path, help="grandchild ignoring TERM; its pid goes here")
     parser.add_argument("--setsid", action="store_true", help="... in a session of its own")
     parser.add_argument("--flood", type=int, default=0, help="lines to write before being ready")
+    parser.add_argument("--gate", type=Path, help="... and not before this file exists")
+    parser.add_argument("--orphans", type=int, default=0, help="of so many double forks")
     parser.add_argument("--hang", type=Path, help="no WATCHDOG while this file exists")
     parser.add_argument("--say", default="", help="STATUS text")
     parser.add_argument("--print", default="", help="a line on stdout")
@@ -110,6 +112,17 @@ def flood(lines: int) -> None:
             view = view[os.write(1, view) :]
 
 
+def make_orphans(count: int) -> None:
+    """Each loses its parent at once, and ends a little later."""
+    for _ in range(count):
+        child = os.fork()
+        if not child:
+            if not os.fork():
+                time.sleep(0.5)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
 def main() -> None:
     options = parse()
     trace(options, "START")
@@ -137,7 +150,13 @@ def main() -> None:
     listening = listener(options, sockets)
     if options.group:
         start_grandchild(options)
-    flood(options.flood)
+    make_orphans(options.orphans)
+    while options.gate and not options.gate.exists():
+        time.sleep(0.01)
+    if options.flood:
+        trace(options, "FLOOD")
+        flood(options.flood)
+        trace(options, "FLOODED")
     serve(options, listening, notifier, run_id)
 
 

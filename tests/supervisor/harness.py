@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 
 from ollamon.supervisor import control, messages
-from ollamon.supervisor.spec import Listen, LogSpec, Restart, ServiceSpec, StackSpec
+from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, Restart, ServiceSpec, StackSpec
 
 PATIENCE_S = 30.0
+FULL = bool(os.environ.get("OLLAMON_FULL"))
 CHILD = Path(__file__).parents[1] / "fakes" / "child.py"
 DRIVE = Path(__file__).parent / "drive.py"
 QUICK = Restart(initial_s=0.01, max_s=0.1, retry_s=600.0)
@@ -47,6 +48,18 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def zombies_of(pid: int) -> list[int]:
+    """Those below a process."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            if child.status() == psutil.STATUS_ZOMBIE:
+                found.append(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
 def carriers(run_id: str) -> list[int]:
     """Pids of living processes that carry the run id."""
     found = []
@@ -72,6 +85,47 @@ def fetch(port: int) -> str:
         return connection.makefile("rb").read().decode().rpartition("\r\n\r\n")[2].strip()
 
 
+def words(path: Path) -> list[str]:
+    """What a child with `--trace` went through."""
+    return [word for _, word in trace_of(path)]
+
+
+def trace_of(path: Path) -> list[tuple[float, str]]:
+    """The same with monotonic seconds."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return [(float(at), word) for at, _, word in lines]
+
+
+def nothing_is_left(run_id: str, *ports: int) -> None:
+    until(lambda: not carriers(run_id), "no process of the run is left")
+    for port in ports:
+        until(lambda port=port: not listens(port), f"nobody listens on {port}")
+
+
+def guard_of(run_id: str) -> list[int]:
+    """Pids of the run's guards."""
+    found = []
+    for pid in carriers(run_id):
+        try:
+            if psutil.Process(pid).environ().get("OLLAMON_CHILD") == "guard":
+                found.append(pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def foreign(name: str, port: int, *flags: str, **fields: Any) -> ServiceSpec:
+    """A service that knows nothing of ollamon, binds its port itself and is asked by HTTP."""
+    url = f"http://127.0.0.1:{port}/"
+    given = {
+        "section": None,
+        "listens": (Listen("listen", "127.0.0.1", port, f"{name}.listen", held=False),),
+        "probe": HttpProbe(url, url),
+        **fields,
+    }
+    return service(name, "--foreign", "--port", str(port), *flags, **given)
+
+
 def service(name: str, *flags: str, port: int | None = None, **fields: Any) -> ServiceSpec:
     """A service made of the fake child; `port` is held by the supervisor."""
     listen = (Listen("listen", "127.0.0.1", port, f"{name}.listen"),) if port else ()
@@ -87,6 +141,7 @@ class Running:
         self.stack = stack
         self.events: list[messages.Event] = []
         self.other_lines: list[str] = []
+        self.patience_s = PATIENCE_S
         self._rest = b""
 
     @property
@@ -113,7 +168,7 @@ class Running:
                     return event
             return None
 
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         while (event := seen()) is None:
             assert self._read(deadline), f"no {child or 'stack'} {state} in {self.history()}"
         return event
@@ -179,11 +234,23 @@ class Stacks:
     def start(self, *services: ServiceSpec, console: str = "", **fields: Any) -> Running:
         return self.start_spec(self.spec(*services, **fields), console=console)
 
-    def start_spec(self, stack: StackSpec, *, console: str = "", **popen: Any) -> Running:
+    def start_spec(
+        self,
+        stack: StackSpec,
+        *,
+        console: str = "",
+        prefix: Sequence[str] = (),
+        flags: Sequence[str] = (),
+        **popen: Any,
+    ) -> Running:
+        """Start it; `prefix` goes before the command, `flags` are those of drive.py."""
         path = self.folder / f"spec-{len(self.started)}"
         path.write_bytes(pickle.dumps(stack))
         process = subprocess.Popen(
-            [sys.executable, "-I", str(DRIVE), str(path), *([console] if console else [])],
+            [
+                *(*prefix, sys.executable, "-I", str(DRIVE), str(path)),
+                *(*([console] if console else []), *flags),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=popen.pop("stderr", None),

@@ -317,6 +317,7 @@ def test_the_socket_is_for_this_user_alone(served):
     assert control_server._is_allowed(0)
 
 
+@pytest.mark.fault(50)
 def test_another_user_is_refused(served, monkeypatch):
     monkeypatch.setattr(control_server, "_peer_uid", lambda _: 4711)
     with pytest.raises(ControlError, match="hung up"):
@@ -356,6 +357,7 @@ def test_an_answer_that_is_none_is_told(stacks):
     assert "it is no JSON" in str(answered(stacks, b"x\n"))
 
 
+@pytest.mark.fault(41)
 def test_an_answer_of_another_version_is_told(stacks):
     assert "speaks version 2" in str(answered(stacks, b'{"v":2}\n'))
 

@@ -75,12 +75,14 @@ def test_a_descendant_that_the_file_does_not_name_is_found_by_its_run_id(tmp_pat
     assert [each.pid for each in leftovers(tmp_path)] == [process.pid]
 
 
+@pytest.mark.fault(28)
 def test_a_stranger_who_has_the_pid_now_is_spared(tmp_path, start):
     process = start("")
     write(tmp_path, entry(process.pid))
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.fault(27, 28)
 def test_another_start_time_is_another_process(tmp_path, start):
     # It even carries the run id, as a pid that the kernel gave out again never would.
     process = start(RUN_ID)
@@ -88,6 +90,7 @@ def test_another_start_time_is_another_process(tmp_path, start):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.fault(27)
 def test_another_run_is_spared(tmp_path, start):
     process = start("ffffffff")
     write(tmp_path, entry(process.pid))

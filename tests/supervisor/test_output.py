@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 
 from ollamon.supervisor.output import RING, Output, RotatingFile
@@ -40,6 +41,28 @@ def test_what_the_disk_does_not_take_is_counted(tmp_path):
     log.write(b"12345")
     log.write(b"678")
     assert log.dropped == 8
+
+
+def test_only_what_was_not_written_is_lost_and_it_is_told_once(tmp_path, monkeypatch):
+    told: list[str] = []
+    log = RotatingFile(tmp_path / "a.log", 100, 1, told.append)
+    write = os.write
+    sizes = iter([3, 0, 0])
+
+    def full(descriptor: int, data: memoryview) -> int:
+        size = next(sizes)
+        if not size:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:size])
+
+    monkeypatch.setattr(os, "write", full)
+    log.write(b"12345")
+    log.write(b"678")
+    monkeypatch.undo()
+    log.write(b"9")
+    log.close()
+    assert (log.dropped, told) == (5, ["No space left on device"])
+    assert log.path.read_bytes() == b"1239"
 
 
 def test_a_moved_file_is_left_at_the_next_opening(tmp_path):

@@ -84,6 +84,7 @@ def test_an_ipv6_address_is_written_in_brackets(stacks):
             preflight.check(stacks.spec(spec))
 
 
+@pytest.mark.fault(9)
 def test_missing_programs_are_told_at_once(stacks, tmp_path):
     plain = tmp_path / "plain"
     plain.touch(mode=0o600)

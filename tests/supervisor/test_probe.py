@@ -1,5 +1,6 @@
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -167,3 +168,13 @@ async def test_silence_before_ready_is_for_the_start_timeout_to_judge():
     async with notifying(Rhythm(0.001, 0.001, 1.0, 3, 2, 0.001, 1.0, 3)) as (_, ear):
         await asyncio.sleep(0.05)
         assert ear.heard.empty()
+
+
+@pytest.mark.parametrize(("asleep_s", "proves"), [(0.0, True), (1.0, False)])
+async def test_a_bad_answer_after_a_sleep_of_our_own_proves_nothing(free_port, asleep_s, proves):
+    watch = object.__new__(HttpWatch)
+    # As if the whole process had been stopped while it waited.
+    asyncio.get_running_loop().call_later(0, time.sleep, asleep_s)
+    target = Target.of(f"http://127.0.0.1:{free_port}/")
+    answer = await watch._paced(target, 0.1, 0.5)
+    assert (answer is not None and not answer[0]) is proves

@@ -46,6 +46,7 @@ def test_a_folder_of_another_user_is_refused(runtime):
         state.prepare(runtime)
 
 
+@pytest.mark.fault(47)
 def test_a_path_too_long_for_a_socket_is_refused_in_words(tmp_path):
     with pytest.raises(RuntimeFolderError, match="shorter"):
         state.prepare(tmp_path / ("x" * 100))

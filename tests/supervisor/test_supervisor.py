@@ -25,15 +25,18 @@ from ollamon.supervisor import control, runfile, state
 from ollamon.supervisor.guard import GRACE_S
 from ollamon.supervisor.spec import HttpProbe, Listen, Restart, Rhythm
 from tests.supervisor.harness import (
-    Running,
     Stacks,
     carriers,
     fetch,
+    foreign,
     free_port,
+    guard_of,
     is_alive,
     listens,
+    nothing_is_left,
     service,
     until,
+    words,
 )
 
 LINUX = sys.platform == "linux"
@@ -49,32 +52,7 @@ RHYTHM = Rhythm(
 )
 
 
-def trace_of(path: Path) -> list[tuple[float, str]]:
-    lines = [line.split() for line in path.read_text().splitlines()]
-    return [(float(at), word) for at, _, word in lines]
-
-
-def words(path: Path) -> list[str]:
-    return [word for _, word in trace_of(path)]
-
-
-def nothing_is_left(run_id: str, *ports: int) -> None:
-    until(lambda: not carriers(run_id), "no process of the run is left")
-    for port in ports:
-        until(lambda port=port: not listens(port), f"nobody listens on {port}")
-
-
-def guard_of(run_id: str) -> list[int]:
-    found = []
-    for pid in carriers(run_id):
-        try:
-            if psutil.Process(pid).environ().get("OLLAMON_CHILD") == "guard":
-                found.append(pid)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
+@pytest.mark.fault(1, 19)
 def test_three_children_become_ready_and_stop_in_reverse_order(stacks: Stacks) -> None:
     port = free_port()
     stack = stacks.start(
@@ -101,6 +79,7 @@ def test_three_children_become_ready_and_stop_in_reverse_order(stacks: Stacks) -
     assert not (stack.runtime / "ctl.sock").exists()
 
 
+@pytest.mark.fault(2)
 def test_a_killed_child_serves_again_and_the_others_are_untouched(stacks: Stacks) -> None:
     port = free_port()
     stack = stacks.start(service("proxy", port=port), service("engine")).ready()
@@ -151,6 +130,7 @@ def test_connections_wait_while_the_child_restarts(stacks: Stacks) -> None:
     assert failures == []
 
 
+@pytest.mark.fault(5)
 def test_a_child_that_never_becomes_ready_backs_off_and_is_given_up(stacks: Stacks) -> None:
     stack = stacks.start(service("bad", "--crash", "1"), service("good"))
     failed = stack.wait_for("bad", "failed")
@@ -180,6 +160,7 @@ def test_an_essential_child_that_fails_fails_the_stack(stacks: Stacks) -> None:
 
 
 @pytest.mark.parametrize("code", [78, 98])
+@pytest.mark.fault(8)
 def test_an_exit_that_no_second_try_can_mend_fails_at_once(stacks: Stacks, code: int) -> None:
     stack = stacks.start(service("bad", "--crash", str(code)))
     failed = stack.wait_for("bad", "failed")
@@ -194,6 +175,7 @@ def test_a_failed_child_closes_its_sockets(stacks: Stacks) -> None:
     assert not listens(port)
 
 
+@pytest.mark.fault(6)
 def test_a_failed_child_comes_back_by_itself_with_counters_at_zero(stacks: Stacks) -> None:
     cure = stacks.folder / "cure"
     restart = Restart(initial_s=0.01, retry_s=0.2)
@@ -206,6 +188,7 @@ def test_a_failed_child_comes_back_by_itself_with_counters_at_zero(stacks: Stack
     assert fetch(port) == str(stack.pid_of("bad"))
 
 
+@pytest.mark.fault(6)
 def test_a_restart_by_request_mends_a_failed_child_at_once(stacks: Stacks) -> None:
     cure = stacks.folder / "cure"
     stack = stacks.start(service("bad", "--crash", "1", "--unless", str(cure)))
@@ -225,6 +208,7 @@ def test_a_restart_by_request_does_not_wait(stacks: Stacks) -> None:
     assert "backoff" not in stack.history("one")
 
 
+@pytest.mark.fault(43)
 def test_a_restart_by_request_ends_the_pause_and_is_not_doubled_by_it(stacks: Stacks) -> None:
     stack = stacks.start(service("one", restart=Restart(initial_s=0.3))).ready()
     seen = len(stack.events)
@@ -245,6 +229,7 @@ def test_a_restart_of_an_unknown_child_is_refused(stacks: Stacks) -> None:
         control.ask(stack.runtime, "restart", {"child": "two"})
 
 
+@pytest.mark.fault(10)
 def test_a_child_that_is_not_ready_in_time_is_stopped_and_tried_again(stacks: Stacks) -> None:
     file, trace = stacks.folder / "ready", stacks.folder / "trace"
     stack = stacks.start(
@@ -269,14 +254,7 @@ def test_a_foreign_program_is_ready_when_its_probe_says_so(stacks: Stacks) -> No
     file, port = stacks.folder / "ready", free_port()
     url = f"http://127.0.0.1:{port}/-/ready"
     stack = stacks.start(
-        service(
-            "engine",
-            *("--foreign", "--port", str(port), "--slow", str(file)),
-            section=None,
-            listens=(Listen("listen", "127.0.0.1", port, "engine.listen", held=False),),
-            probe=HttpProbe(url, url),
-            rhythm=RHYTHM,
-        )
+        foreign("engine", port, "--slow", str(file), probe=HttpProbe(url, url), rhythm=RHYTHM)
     )
     stack.wait_for("engine", "starting")
     until(
@@ -288,15 +266,14 @@ def test_a_foreign_program_is_ready_when_its_probe_says_so(stacks: Stacks) -> No
     stack.ready()
 
 
+@pytest.mark.fault(12)
 def test_lost_readiness_degrades_without_restart_and_comes_back(stacks: Stacks) -> None:
     hang, port = stacks.folder / "hang", free_port()
-    url = f"http://127.0.0.1:{port}/"
     stack = stacks.start(
-        service(
+        foreign(
             "engine",
-            *("--foreign", "--port", str(port), "--hang", str(hang)),
-            section=None,
-            probe=HttpProbe(url, url),
+            port,
+            *("--hang", str(hang)),
             # Liveness fails too here, but never often enough.
             rhythm=Rhythm(0.01, 0.05, 5.0, 3, 2, 600.0, 5.0, 6),
         )
@@ -312,13 +289,11 @@ def test_lost_readiness_degrades_without_restart_and_comes_back(stacks: Stacks) 
 
 def test_a_foreign_program_without_liveness_is_restarted(stacks: Stacks) -> None:
     hang, port = stacks.folder / "hang", free_port()
-    url = f"http://127.0.0.1:{port}/"
     stack = stacks.start(
-        service(
+        foreign(
             "engine",
-            *("--foreign", "--port", str(port), "--hang", str(hang)),
-            section=None,
-            probe=HttpProbe(url, url),
+            port,
+            *("--hang", str(hang)),
             rhythm=Rhythm(0.01, 600.0, 5.0, 3, 2, 0.05, 5.0, 3),
         )
     ).ready()
@@ -329,6 +304,7 @@ def test_a_foreign_program_without_liveness_is_restarted(stacks: Stacks) -> None
     stack.wait_for("engine", "ready", after=seen)
 
 
+@pytest.mark.fault(13)
 def test_a_child_whose_loop_hangs_is_degraded_and_then_restarted(stacks: Stacks) -> None:
     stack = stacks.start(service("proxy", rhythm=RHYTHM, stop_timeout_s=0.2)).ready()
     pid, seen = stack.pid_of("proxy"), len(stack.events)
@@ -352,6 +328,7 @@ def test_a_short_hang_only_degrades(stacks: Stacks) -> None:
     assert stack.pid_of("proxy") == pid
 
 
+@pytest.mark.fault(15)
 def test_a_supervisor_that_was_stopped_itself_blames_no_child(stacks: Stacks) -> None:
     stack = stacks.start(service("proxy", rhythm=RHYTHM)).ready()
     pid, seen = stack.pid_of("proxy"), len(stack.events)
@@ -379,6 +356,7 @@ def test_the_words_of_a_child_are_in_its_status(stacks: Stacks) -> None:
     assert child.rss_bytes > 1_000_000
 
 
+@pytest.mark.fault(22)
 def test_three_children_that_ignore_sigterm_die_at_one_deadline(stacks: Stacks) -> None:
     traces = [stacks.folder / name for name in "abc"]
     stack = stacks.start(
@@ -400,6 +378,7 @@ def test_three_children_that_ignore_sigterm_die_at_one_deadline(stacks: Stacks) 
     nothing_is_left(run_id)
 
 
+@pytest.mark.fault(23)
 def test_a_stop_returns_only_when_a_stubborn_grandchild_is_gone(stacks: Stacks) -> None:
     file = stacks.folder / "grandchild"
     stack = stacks.start(service("leader", "--group", str(file))).ready()
@@ -421,6 +400,7 @@ def test_a_crash_takes_the_grandchildren_along(stacks: Stacks) -> None:
 
 @pytest.mark.skipif(not LINUX, reason="needs a subreaper")
 @pytest.mark.parametrize("end", ["stop", "crash"])
+@pytest.mark.fault(24)
 def test_a_grandchild_in_a_session_of_its_own_goes_too(stacks: Stacks, end: str) -> None:
     file = stacks.folder / "grandchild"
     stack = stacks.start(service("leader", "--group", str(file), "--setsid")).ready()
@@ -433,6 +413,7 @@ def test_a_grandchild_in_a_session_of_its_own_goes_too(stacks: Stacks, end: str)
     until(lambda: not is_alive(grandchild), "the grandchild is gone")
 
 
+@pytest.mark.fault(20)
 def test_an_interrupt_stops_in_order_and_reaches_no_child(stacks: Stacks) -> None:
     traces = [stacks.folder / name for name in "ab"]
     stack = stacks.start(
@@ -446,6 +427,7 @@ def test_an_interrupt_stops_in_order_and_reaches_no_child(stacks: Stacks) -> Non
     assert stack.history("b")[-1] == stack.history("a")[-1] == "stopped"
 
 
+@pytest.mark.fault(21)
 def test_a_second_interrupt_kills_at_once(stacks: Stacks) -> None:
     stack = stacks.start(
         service("a"),
@@ -481,6 +463,7 @@ def test_the_stop_tells_whom_it_waits_for(stacks: Stacks) -> None:
     assert "waiting for a: 2 streams open (1 s of 2.5 s)" in details
 
 
+@pytest.mark.fault(42)
 def test_a_stop_during_the_start_leaves_nothing(stacks: Stacks) -> None:
     stack = stacks.start(service("a", "--slow", "/nonexistent"), service("b", after=("a",)))
     stack.wait_for("a", "starting")
@@ -490,6 +473,7 @@ def test_a_stop_during_the_start_leaves_nothing(stacks: Stacks) -> None:
     nothing_is_left(run_id)
 
 
+@pytest.mark.fault(43)
 def test_a_stop_beats_a_restart_in_flight(stacks: Stacks) -> None:
     trace = stacks.folder / "trace"
     stack = stacks.start(
@@ -502,6 +486,7 @@ def test_a_stop_beats_a_restart_in_flight(stacks: Stacks) -> None:
     assert words(trace).count("START") == 1
 
 
+@pytest.mark.fault(29)
 def test_a_closed_terminal_stops_everything(stacks: Stacks) -> None:
     leader, follower = os.openpty()
     stack = stacks.start_spec(
@@ -528,17 +513,13 @@ def test_a_hangup_without_a_terminal_changes_nothing(stacks: Stacks) -> None:
     assert stack.stop() == 0
 
 
+@pytest.mark.fault(25)
 def test_nothing_survives_a_killed_supervisor(stacks: Stacks) -> None:
     ports = [free_port(), free_port()]
     file = stacks.folder / "grandchild"
     stack = stacks.start(
         service("own", port=ports[0]),
-        service(
-            "foreign",
-            *("--foreign", "--port", str(ports[1])),
-            section=None,
-            probe=HttpProbe(f"http://127.0.0.1:{ports[1]}/", f"http://127.0.0.1:{ports[1]}/"),
-        ),
+        foreign("foreign", ports[1]),
         service("leader", "--group", str(file)),
         service("stubborn", "--ignterm"),
     ).ready()
@@ -550,6 +531,7 @@ def test_nothing_survives_a_killed_supervisor(stacks: Stacks) -> None:
     nothing_is_left(run_id, *ports)
 
 
+@pytest.mark.fault(26)
 def test_the_guard_is_replaced_and_does_its_work(stacks: Stacks) -> None:
     file = stacks.folder / "grandchild"
     stack = stacks.start(service("leader", "--group", str(file))).ready()
@@ -562,6 +544,7 @@ def test_the_guard_is_replaced_and_does_its_work(stacks: Stacks) -> None:
     nothing_is_left(run_id)
 
 
+@pytest.mark.fault(27)
 def test_the_next_start_sweeps_what_a_killed_run_has_left(stacks: Stacks) -> None:
     file = stacks.folder / "grandchild"
     port = free_port()
@@ -587,20 +570,7 @@ def test_the_next_start_sweeps_what_a_killed_run_has_left(stacks: Stacks) -> Non
     assert second.stop() == 0
 
 
-def test_two_supervisors_at_once_are_one(stacks: Stacks) -> None:
-    spec = stacks.spec(service("a"))
-    pair = [stacks.start_spec(spec, stderr=subprocess.PIPE) for _ in range(2)]
-
-    def loser() -> Running | None:
-        return next((each for each in pair if each.process.poll() is not None), None)
-
-    lost = until(loser, "one of the two gives way")
-    (won,) = [each for each in pair if each is not lost]
-    assert lost.process.returncode == 4
-    assert lost.process.stderr.read().decode().startswith("already_running: default is already")
-    assert won.ready().stop() == 0
-
-
+@pytest.mark.fault(16)
 def test_a_taken_port_is_refused_with_its_owner_and_nothing_starts(stacks: Stacks) -> None:
     trace = stacks.folder / "trace"
     with socket.create_server(("127.0.0.1", 0)) as stranger:
@@ -616,6 +586,7 @@ def test_a_taken_port_is_refused_with_its_owner_and_nothing_starts(stacks: Stack
     assert not trace.exists()
 
 
+@pytest.mark.fault(17)
 def test_a_port_taken_between_crash_and_restart_is_told_with_its_owner(stacks: Stacks) -> None:
     port = free_port()
     listen = Listen("listen", "127.0.0.1", port, "a.listen", held=False)
@@ -633,6 +604,7 @@ def test_a_port_taken_between_crash_and_restart_is_told_with_its_owner(stacks: S
     stack.wait_for("a", "ready", after=seen)
 
 
+@pytest.mark.fault(9)
 def test_a_program_that_vanished_fails_without_a_loop(stacks: Stacks) -> None:
     program = stacks.folder / "program"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

@@ -27,6 +27,7 @@ def stack(new_stack, llama_server) -> Stack:
 
 
 @pytest.mark.parametrize("name", CHILDREN)
+@pytest.mark.fault(2)
 def test_a_killed_child_serves_again_and_the_others_go_on(name, stack):
     stack.up("--with-helper")
     before = stack.children()
