@@ -10,6 +10,7 @@ from ollamon.artifacts import pages
 from ollamon.artifacts.prometheus import prometheus_yml
 from ollamon.cli.root import root
 from ollamon.config.model import Config
+from ollamon.supervisor.lifecycle import page as lifecycle
 
 ROOT = Path(__file__).parent.parent
 BY_SCRIPT = "Generated from the default configuration by scripts/generate."
@@ -22,6 +23,7 @@ def files() -> dict[str, str]:
         "docs/configuration.md": pages.configuration(),
         "docs/ollamon.schema.json": pages.schema(),
         "docs/metrics.md": pages.metrics(),
+        "docs/lifecycle.md": lifecycle.page(),
         "docs/cli.md": pages.commands(help_pages(root, "ollamon")),
     }
 

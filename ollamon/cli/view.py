@@ -10,6 +10,8 @@ _AWRY = {
     ChildState.DEGRADED: Mark.WARN,
     ChildState.BACKOFF: Mark.WARN,
     ChildState.FAILED: Mark.PROBLEM,
+    ChildState.BLOCKED: Mark.WARN,
+    ChildState.STOP_FAILED: Mark.PROBLEM,
 }
 VERDICTS = frozenset({StackState.READY, StackState.DEGRADED, StackState.FAILED})
 """What can become of a start."""

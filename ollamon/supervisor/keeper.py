@@ -28,6 +28,8 @@ JITTER = 0.1
 EMPTY_POLL_S = 0.01
 EMPTY_POLL_MAX_S = 0.2
 TAIL_LINES = 10
+# What SIGKILL has not ended after this long will not end, or is not ours to end.
+HARD_LIMIT_S = 5.0
 # A second try may find room; a missing program stays missing.
 PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 
@@ -265,7 +267,17 @@ class Keeper:
         reaper.kill_group(self._child.pid, signal.SIGTERM)
         self._terminated = self._world.loop.time()
         self._cancel_timer()
-        self._timer = self._world.loop.call_later(self._stop_timeout_s(), self.kill)
+        self._timer = self._world.loop.call_later(self._stop_timeout_s(), self._insist)
+
+    def _insist(self) -> None:
+        """Its time is over: SIGKILL, and say so when that does not help either."""
+        self.kill()
+        if self._child is not None:
+            self._set_timer(HARD_LIMIT_S, self._cannot_end(self._child.pid))
+
+    def _cannot_end(self, pid: int) -> lifecycle.CannotEnd:
+        detail = f"pid {pid} cannot be ended; as root: kill -KILL -{pid}"
+        return lifecycle.CannotEnd(self.life.epoch, detail)
 
     def _stop_timeout_s(self) -> float:
         limit_s = self.stop_limit_s
@@ -273,11 +285,14 @@ class Keeper:
 
     def _leader_left(self, epoch: int, code: int) -> None:
         """The leader is reaped and its group has its SIGKILL: wait until nothing is left of it."""
-        if self._child is not None:
-            self._child.is_reaped = True
+        child = self._child
+        if child is None:
+            return
+        child.is_reaped = True
         self._rest()
         if code == ListenError.exit_code:
             self._seen.hint = preflight.describe_taken(self._sockets.unheld)
+        self._set_timer(HARD_LIMIT_S, self._cannot_end(child.pid))
         self._await_empty(epoch, code, EMPTY_POLL_S)
 
     def _await_empty(self, epoch: int, code: int, pause_s: float) -> None:

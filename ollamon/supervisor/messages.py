@@ -29,6 +29,9 @@ class ChildState(StrEnum):
     FAILED = "failed"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    BLOCKED = "blocked"
+    EXITED = "exited"
+    STOP_FAILED = "stop-failed"
 
 
 class StackState(StrEnum):

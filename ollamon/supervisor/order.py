@@ -11,7 +11,15 @@ from ollamon.supervisor.messages import ChildState
 from ollamon.supervisor.spec import ServiceSpec
 
 # Ready or failed once; stopping means that it was not ready in time, or had been ready.
-SETTLED = frozenset({ChildState.READY, ChildState.DEGRADED, ChildState.FAILED, ChildState.STOPPING})
+SETTLED = frozenset(
+    {
+        *(ChildState.READY, ChildState.DEGRADED, ChildState.FAILED, ChildState.STOPPING),
+        *(ChildState.BLOCKED, ChildState.EXITED, ChildState.STOP_FAILED),
+    }
+)
+DOWN = frozenset({ChildState.STOPPED, ChildState.STOP_FAILED})
+# Will not be usable before somebody or a long pause mends it.
+LOST = DOWN | {ChildState.FAILED, ChildState.EXITED, ChildState.BLOCKED}
 USABLE = frozenset({ChildState.READY, ChildState.DEGRADED})
 WITH_PROCESS = frozenset(
     {ChildState.STARTING, ChildState.READY, ChildState.DEGRADED, ChildState.STOPPING}
@@ -44,13 +52,18 @@ def may_start(
     return has_required and all(name in settled or name not in states for name in service.after)
 
 
+def lost_to(service: ServiceSpec, states: Mapping[str, ChildState]) -> str:
+    """Name what it requires and will not have, with its state; "" when all may still come."""
+    return ", ".join(
+        f"{name}, which is {states.get(name, 'off')}"
+        for name in service.requires
+        if states.get(name) in LOST or name not in states
+    )
+
+
 def may_stop(name: str, services: Sequence[ServiceSpec], states: Mapping[str, ChildState]) -> bool:
     """All that came after it are down: the reverse of the start, as parallel as it can be."""
-    return all(
-        states[service.name] is ChildState.STOPPED
-        for service in services
-        if name in _edges(service)
-    )
+    return all(states[service.name] in DOWN for service in services if name in _edges(service))
 
 
 def may_leave(

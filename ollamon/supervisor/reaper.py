@@ -125,11 +125,13 @@ def kill_process(pid: int) -> None:
 def is_group_empty(pgid: int) -> bool:
     """Say whether nothing of the group is left.
 
-    EPERM counts as empty: on macOS it is the answer for zombies alone, and processes of another
-    user are out of our reach anyway.
+    EPERM: on macOS it is the answer for zombies alone; on Linux some process of the group is
+    another user's, such as a root child's.
     """
     try:
         os.killpg(pgid, 0)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return True
+    except PermissionError:
+        return not identity.IS_LINUX
     return False

@@ -121,12 +121,18 @@ class Roster:
             elif name in self._leaving:
                 if order.may_leave(name, self.specs(), self.states(), self._leaving):
                     keeper.send(self._leaving.pop(name))
-            elif keeper.state is ChildState.PENDING and self._may_start(keeper.spec):
-                keeper.send(lifecycle.EdgesMet())
+            elif keeper.state in (ChildState.PENDING, ChildState.BLOCKED):
+                self._look_at_edges(keeper)
 
-    def _may_start(self, spec: ServiceSpec) -> bool:
+    def _look_at_edges(self, keeper: Keeper) -> None:
         states = {member.name: member.state for member in self.members()}
-        return order.may_start(spec, states, self._settled)
+        lost = order.lost_to(keeper.spec, states)
+        if lost:
+            keeper.send(lifecycle.RequirementLost(f"requires {lost}"))
+        elif keeper.state is ChildState.BLOCKED:
+            keeper.send(lifecycle.RequirementBack())
+        elif order.may_start(keeper.spec, states, self._settled):
+            keeper.send(lifecycle.EdgesMet())
 
     def _chosen(self, names: Sequence[str], verb: str, *, dependents: bool) -> list[str]:
         known = self._known(names, verb)

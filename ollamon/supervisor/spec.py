@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from ollamon.errors import HandoverError, ListenError
@@ -37,25 +38,40 @@ class HttpProbe:
     live_url: str
 
 
+class RestartPolicy(StrEnum):
+    """When an exit that nobody asked for is followed by another start."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Restart:
     """Backoff: `initial_s * factor**n`, at most `max_s`, +- 10 %; anew after `stable_after_s`.
 
+    A child that had been stable, or that had been ready and ends for the first time within
+    `within_s`, is started again at once.
+
     Attributes:
+        policy: With `always` an exit with success is followed by a start too.
         give_up: Exits within `within_s` after which the child is failed; one before the first
             readiness counts double.
-        retry_s: Pause of a failed child before it is tried again.
+        retry_s: Pause of a failed child before it is tried again; None leaves it so.
         fatal_codes: Exit codes that no second try can mend.
+        success_codes: Exit codes that are no failure.
     """
 
+    policy: RestartPolicy = RestartPolicy.ALWAYS
     initial_s: float = 0.2
     factor: float = 2.0
     max_s: float = 30.0
     stable_after_s: float = 30.0
     give_up: int = 6
     within_s: float = 120.0
-    retry_s: float = 300.0
+    retry_s: float | None = 300.0
     fatal_codes: frozenset[int] = frozenset({HandoverError.exit_code, ListenError.exit_code})
+    success_codes: frozenset[int] = frozenset({0})
 
 
 @dataclass(frozen=True, slots=True)

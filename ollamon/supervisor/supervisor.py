@@ -26,7 +26,7 @@ from ollamon.supervisor.control_server import ControlServer
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.herald import Herald
 from ollamon.supervisor.journal import Journal
-from ollamon.supervisor.keeper import Keeper, World
+from ollamon.supervisor.keeper import HARD_LIMIT_S, Keeper, World
 from ollamon.supervisor.messages import ChildState, StackState
 from ollamon.supervisor.output import Output, RotatingFile
 from ollamon.supervisor.reaper import Reaper
@@ -36,8 +36,6 @@ from ollamon.supervisor.spec import StackSpec
 from ollamon.supervisor.terminal import wants_colour
 
 PROGRESS_S = 1.0
-# What SIGKILL has not ended after this long will not end.
-HARD_LIMIT_S = 5.0
 INTERRUPTED = 130
 LEFT_BEHIND = 9
 
@@ -228,8 +226,8 @@ class Supervisor:
         if not self._roster.is_stopping:
             self._herald.look()
             return
-        if all(state is ChildState.STOPPED for state in self._roster.states().values()):
-            self._finished.set()
+        if all(state in order.DOWN for state in self._roster.states().values()):
+            self._finish()
 
     def _state(self) -> StackState:
         return (
@@ -254,14 +252,17 @@ class Supervisor:
         for keeper in self._roster:
             keeper.send(lifecycle.StopRequested())
             keeper.kill()
-        self._later(HARD_LIMIT_S, self._give_up)
+        self._later(HARD_LIMIT_S, self._finish)
 
-    def _give_up(self) -> None:
+    def _finish(self) -> None:
+        """Wait for nobody any more, and name those that are left."""
+        if self._finished.is_set():
+            return
+        self._finished.set()
         left = [f"{kept.spec.name} pid {kept.pid}" for kept in self._roster if kept.pid]
-        if left and not self._finished.is_set():
+        if left:
             self._exit_code = LEFT_BEHIND
             self._journal.emit("", StackState.FAILED, f"cannot end {', '.join(left)}")
-            self._finished.set()
 
     async def _wind_up(self) -> None:
         """Nothing runs any more: remove the traces, in the order in which others look at them."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from ollamon.supervisor.messages import ChildState, StackState
 
-_BAD = frozenset({ChildState.DEGRADED, ChildState.BACKOFF, ChildState.FAILED})
+_LOST = frozenset({ChildState.FAILED, ChildState.BLOCKED, ChildState.STOP_FAILED})
+_BAD = _LOST | {ChildState.DEGRADED, ChildState.BACKOFF}
 _COMING = frozenset({ChildState.PENDING, ChildState.STARTING, ChildState.STOPPING})
-_FINAL = frozenset({ChildState.READY, ChildState.DEGRADED, ChildState.FAILED, ChildState.STOPPED})
+_FINAL = frozenset(ChildState) - _COMING - {ChildState.BACKOFF}
+_FINE = frozenset({ChildState.READY, ChildState.EXITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Member:
 def stack_state(members: Iterable[Member]) -> StackState:
     """Return the worst of them; `failed` only when an essential one is."""
     children = list(members)
-    if any(child.state is ChildState.FAILED and child.is_essential for child in children):
+    if any(child.state in _LOST and child.is_essential for child in children):
         return StackState.FAILED
     if any(child.state in _BAD for child in children):
         return StackState.DEGRADED
@@ -48,5 +50,5 @@ def why_not_ready(members: Iterable[Member]) -> str:
     return "; ".join(
         f"{child.name} is {child.state}" + (f" ({child.reason})" if child.reason else "")
         for child in members
-        if child.state is not ChildState.READY
+        if child.state not in _FINE
     )

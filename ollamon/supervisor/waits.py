@@ -10,7 +10,9 @@ from ollamon.supervisor.messages import ChildState
 from ollamon.supervisor.verdict import Member
 
 Tell = Callable[[OllamonError | None], None]
-_DOWN = frozenset({ChildState.STOPPED, ChildState.FAILED})
+_DOWN = frozenset({ChildState.STOPPED, ChildState.FAILED, ChildState.EXITED, ChildState.BLOCKED})
+_HOPELESS = frozenset({ChildState.FAILED, ChildState.BLOCKED, ChildState.STOP_FAILED})
+_THERE = frozenset({ChildState.READY, ChildState.EXITED})
 
 
 class Goal(StrEnum):
@@ -72,9 +74,7 @@ class Waits:
             chosen = [members[name] for name in wait.names if name in members]
             if is_reached(wait.goal, chosen):
                 self._finish(wait, None)
-            elif wait.goal is Goal.READY and any(
-                member.state is ChildState.FAILED for member in chosen
-            ):
+            elif is_hopeless(wait.goal, chosen):
                 self._finish(wait, StartError(describe(chosen, wait.goal)))
 
     def forget(self, owner: object) -> None:
@@ -109,8 +109,16 @@ class Waits:
 
 def is_reached(goal: Goal, members: Sequence[Member]) -> bool:
     """All are where they should be."""
-    wanted = frozenset({ChildState.READY}) if goal is Goal.READY else _DOWN
+    wanted = _THERE if goal is Goal.READY else _DOWN
     return all(member.state in wanted for member in members)
+
+
+def is_hopeless(goal: Goal, members: Sequence[Member]) -> bool:
+    """One of them will not get there by itself, or not soon."""
+    states = {member.state for member in members}
+    if goal is Goal.READY:
+        return bool(states & _HOPELESS)
+    return ChildState.STOP_FAILED in states
 
 
 def describe(members: Sequence[Member], goal: Goal) -> str:

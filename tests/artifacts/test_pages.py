@@ -18,7 +18,7 @@ from ollamon.metrics.catalog import CATALOG
 ROOT = Path(__file__).parent.parent.parent
 GENERATED = (
     "prometheus.yml",
-    *(f"docs/{name}" for name in ("cli.md", "configuration.md", "metrics.md")),
+    *(f"docs/{name}" for name in ("cli.md", "configuration.md", "lifecycle.md", "metrics.md")),
     "docs/ollamon.schema.json",
 )
 

@@ -33,6 +33,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--crash", type=int, help="exit with this code before being ready")
     parser.add_argument("--unless", type=Path, help="... but not when this file exists")
     parser.add_argument("--crash-on", type=Path, help="exit 1 when this file appears; removes it")
+    parser.add_argument("--code", type=int, default=1, help="... with this code instead")
     parser.add_argument("--ignterm", action="store_true")
     parser.add_argument("--group", type=Path, help="grandchild ignoring TERM; its pid goes here")
     parser.add_argument("--setsid", action="store_true", help="... in a session of its own")
@@ -186,7 +187,7 @@ def serve(
             answer(client, options, run_id)
         if options.crash_on and options.crash_on.exists():
             options.crash_on.unlink()
-            leave(1, "told to crash")
+            leave(options.code, "told to crash")
         if is_ready and not (options.hang and options.hang.exists()):
             notifier.alive()
 

@@ -2,6 +2,7 @@ import pytest
 
 from ollamon.supervisor.lifecycle import (
     BecameReady,
+    CannotEnd,
     CannotSpawn,
     CloseSockets,
     Dead,
@@ -9,6 +10,8 @@ from ollamon.supervisor.lifecycle import (
     Elapsed,
     Exited,
     Lifecycle,
+    RequirementBack,
+    RequirementLost,
     RestartRequested,
     Spawn,
     StartRequested,
@@ -19,15 +22,18 @@ from ollamon.supervisor.lifecycle import (
     Wait,
     Well,
     describe_exit,
+    page,
+    table,
 )
 from ollamon.supervisor.messages import ChildState as S
-from ollamon.supervisor.spec import Restart
+from ollamon.supervisor.spec import Restart, RestartPolicy
 
 RULES = Restart()
 
 START = (EdgesMet(), S.STARTING, (Spawn(),))
 READY = (BecameReady(1, 0.0), S.READY, ())
 FAIL = (CloseSockets(), Wait(RULES.retry_s))
+AT_ONCE = (Wait(0.0),)
 
 HISTORIES = {
     "starts, becomes ready and stops on request": [
@@ -40,7 +46,7 @@ HISTORIES = {
     "a ready child that exits with 0 is started again all the same": [
         START,
         READY,
-        (Exited(1, 1.0, 0), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 1.0, 0), S.BACKOFF, AT_ONCE),
         (Elapsed(2), S.STARTING, (Spawn(),)),
     ],
     "pauses double, and the third exit before readiness is the last": [
@@ -62,7 +68,7 @@ HISTORIES = {
     "the exit of a stable child is followed by a start at once": [
         START,
         READY,
-        (Exited(1, 40.0, 1), S.BACKOFF, (Wait(0.0),)),
+        (Exited(1, 40.0, 1), S.BACKOFF, AT_ONCE),
         (Elapsed(2), S.STARTING, (Spawn(),)),
     ],
     "a fatal exit code fails at once": [START, (Exited(1, 0.1, 78), S.FAILED, FAIL)],
@@ -114,13 +120,13 @@ HISTORIES = {
         READY,
         (Unwell(1, "silent"), S.DEGRADED, ()),
         (Dead(1, "silent"), S.STOPPING, (Terminate(),)),
-        (Exited(1, 10.0, -9), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 10.0, -9), S.BACKOFF, AT_ONCE),
     ],
     "a degraded child that exits is started again": [
         START,
         READY,
         (Unwell(1, "503"), S.DEGRADED, ()),
-        (Exited(1, 10.0, -9), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 10.0, -9), S.BACKOFF, AT_ONCE),
     ],
     "a restart by request takes no pause": [
         START,
@@ -132,7 +138,7 @@ HISTORIES = {
     "a restart by request cuts the pause short, and the pause's end is void": [
         START,
         READY,
-        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 1.0, 1), S.BACKOFF, AT_ONCE),
         (RestartRequested(), S.PENDING, ()),
         (Elapsed(2), S.PENDING, ()),
         (EdgesMet(), S.STARTING, (Spawn(),)),
@@ -158,6 +164,30 @@ HISTORIES = {
         (StartRequested(), S.STOPPING, ()),
         (Exited(1, 1.0, 0), S.PENDING, ()),
     ],
+    "what cannot be ended is told, refuses clients, and may still go": [
+        START,
+        READY,
+        (StopRequested(), S.STOPPING, (CloseSockets(), Terminate())),
+        (CannotEnd(1, "pid 7 stays"), S.STOP_FAILED, (CloseSockets(),)),
+        (StartRequested(), S.STOP_FAILED, ()),
+        (Exited(1, 9.0, 0), S.STOPPED, ()),
+    ],
+    "a crash of which something stays is followed by a start once it is gone": [
+        START,
+        READY,
+        (CannotEnd(1, "pid 7 stays"), S.STOP_FAILED, (CloseSockets(),)),
+        (Exited(1, 9.0, -9), S.BACKOFF, AT_ONCE),
+    ],
+    "without what it requires it is blocked, and comes when that comes": [
+        (RequirementLost("requires base, which is failed"), S.BLOCKED, ()),
+        (EdgesMet(), S.BLOCKED, ()),
+        (RequirementBack(), S.PENDING, ()),
+        START,
+    ],
+    "a blocked child stops without a signal": [
+        (RequirementLost("requires base, which is off"), S.BLOCKED, ()),
+        (StopRequested(), S.STOPPED, (CloseSockets(),)),
+    ],
     "a start asked for changes nothing for one that runs": [
         START,
         (StartRequested(), S.STARTING, ()),
@@ -172,7 +202,7 @@ HISTORIES = {
     "a stop during the pause voids its end": [
         START,
         READY,
-        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 1.0, 1), S.BACKOFF, AT_ONCE),
         (StopRequested(), S.STOPPED, (CloseSockets(),)),
         (Elapsed(2), S.STOPPED, ()),
         (EdgesMet(), S.STOPPED, ()),
@@ -184,7 +214,7 @@ HISTORIES = {
     "what an earlier incarnation reports changes nothing": [
         START,
         READY,
-        (Exited(1, 1.0, 1), S.BACKOFF, (Wait(0.2),)),
+        (Exited(1, 1.0, 1), S.BACKOFF, AT_ONCE),
         (Elapsed(2), S.STARTING, (Spawn(),)),
         (Exited(1, 1.1, 1), S.STARTING, ()),
         (BecameReady(1, 1.1), S.STARTING, ()),
@@ -222,7 +252,7 @@ def test_six_exits_of_a_child_that_had_been_ready_are_too_many():
     for number in range(6):
         life, pause = crash_when_ready(life, float(number))
         pauses.append(pause)
-    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, RULES.retry_s]
+    assert pauses == [0.0, 0.2, 0.4, 0.8, 1.6, RULES.retry_s]
     assert life.state is S.FAILED
     assert life.reason == "exit 1; given up after 6 tries"
 
@@ -253,7 +283,7 @@ def test_a_request_wipes_the_counters():
         life, _ = crash_when_ready(life, float(number))
     life, _ = life.on(RestartRequested())
     _, pause = crash_when_ready(life, 6.0)
-    assert pause == RULES.initial_s
+    assert pause == 0.0
 
 
 def test_the_reason_is_kept_and_goes_with_readiness():
@@ -264,6 +294,72 @@ def test_the_reason_is_kept_and_goes_with_readiness():
     life, _ = life.on(Elapsed(life.epoch))
     life, _ = life.on(BecameReady(life.epoch, 31.0))
     assert (life.reason, life.last_exit) == ("", "exit 0")
+
+
+WORKER = Restart(policy=RestartPolicy.ON_FAILURE, success_codes=frozenset({0, 3}))
+ONCE = Restart(policy=RestartPolicy.NEVER)
+STAYS = Restart(retry_s=None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "state", "actions"),
+    [
+        (WORKER, 3, S.EXITED, (CloseSockets(),)),
+        (WORKER, 1, S.BACKOFF, AT_ONCE),
+        (WORKER, -15, S.BACKOFF, AT_ONCE),
+        (ONCE, 0, S.EXITED, (CloseSockets(),)),
+        (ONCE, 1, S.FAILED, FAIL),
+        (STAYS, 78, S.FAILED, (CloseSockets(),)),
+    ],
+)
+def test_the_policy_decides_after_an_exit(rules, code, state, actions):
+    life, _ = Lifecycle(rules).on(EdgesMet())
+    life, _ = life.on(BecameReady(1, 0.0))
+    life, told = life.on(Exited(1, 5.0, code))
+    assert (life.state, told) == (state, actions)
+    life, _ = life.on(StartRequested())
+    assert (life.state, life.ends) == (S.PENDING, ())
+
+
+def test_a_degraded_child_that_crashes_says_how_it_ended():
+    life, _ = Lifecycle(RULES).on(EdgesMet())
+    life, _ = life.on(BecameReady(1, 0.0))
+    life, _ = life.on(Unwell(1, "503"))
+    life, _ = life.on(Exited(1, 1.0, -9))
+    assert life.reason == "signal 9"
+
+
+def test_a_child_that_runs_forty_seconds_is_started_at_once_for_ever():
+    life, _ = Lifecycle(RULES).on(EdgesMet())
+    for number in range(50):
+        began = number * 40.0
+        life, _ = life.on(BecameReady(life.epoch, began))
+        life, actions = life.on(Exited(life.epoch, began + 39.9, 1))
+        assert (life.state, actions) == (S.BACKOFF, AT_ONCE)
+        life, _ = life.on(Elapsed(life.epoch))
+
+
+def test_every_row_of_the_table_can_be_reached():
+    """The rows of one state and event end with one that always fits, and none comes after it."""
+    for state in S:
+        for event in {row.event for row in table.TABLE}:
+            rows = [row for row in table.TABLE if state in row.sources and row.event is event]
+            assert all(row.words for row in rows[:-1]), (state, event)
+            assert not rows or not rows[-1].words or event is Exited, (state, event)
+
+
+def test_every_state_can_be_reached_and_left():
+    reached = {row.target for row in table.TABLE} | {S.PENDING}
+    left = {state for row in table.TABLE for state in row.sources if state is not row.target}
+    assert reached == left == set(S)
+
+
+def test_the_page_has_every_row_and_every_state():
+    text = page.page()
+    assert text.count("\n| ") == len(table.TABLE) + 1
+    assert "pending --> starting: edges met" in text
+    assert "stopping --> stop_failed: cannot end" in text
+    assert page.words_of("StartTimedOut") == "start timed out"
 
 
 def test_an_exit_is_described_by_code_or_signal():

@@ -3,11 +3,15 @@
 With real processes: ollamon.supervisor.roster, .requests and .waits.
 """
 
+import os
+import signal
+
 import pytest
 
 from ollamon.errors import ControlError, StartError
 from ollamon.supervisor import control, messages
-from tests.supervisor.harness import PATIENCE_S, Running, Stacks, free_port, listens, service
+from ollamon.supervisor.spec import Restart, RestartPolicy
+from tests.supervisor.harness import PATIENCE_S, Running, Stacks, fetch, free_port, listens, service
 
 
 def tell(stack: Running, verb: str, *children: str, **args: object) -> list[str]:
@@ -95,3 +99,42 @@ def test_verbs_for_nobody_are_refused(stacks: Stacks) -> None:
     for verb in ("start", "stop", "restart"):
         with pytest.raises(ControlError, match=f"cannot {verb} two: there is one"):
             tell(stack, verb, "two")
+
+
+def test_who_requires_a_failed_child_is_blocked_until_it_comes_back(stacks: Stacks) -> None:
+    cure = stacks.folder / "cure"
+    stack = stacks.start(
+        service("base", "--crash", "78", "--unless", str(cure)),
+        service("top", requires=("base",)),
+    )
+    stack.wait_for("top", "blocked")
+    assert "requires base, which is failed" in stack.child("top").note
+    assert stack.wait_for("", "degraded")
+    with pytest.raises(StartError, match="top is blocked"):
+        control.wait(stack.runtime, ["top"])
+    cure.touch()
+    tell(stack, "start", "base")
+    wait(stack, "top")
+    assert stack.stop() == 0
+
+
+def test_a_child_that_has_done_its_work_stays_down(stacks: Stacks) -> None:
+    done = Restart(policy=RestartPolicy.ON_FAILURE)
+    file = stacks.folder / "go"
+    stack = stacks.start(service("job", "--crash-on", str(file), "--code", "0", restart=done))
+    stack.ready()
+    file.touch()
+    stack.wait_for("job", "exited")
+    assert stack.status().state == "ready"
+    assert stack.stop() == 0
+    assert "backoff" not in stack.history("job")
+
+
+def test_a_killed_child_serves_again_without_a_pause(stacks: Stacks) -> None:
+    port = free_port()
+    # With any pause at all the test would run into its limit.
+    stack = stacks.start(service("one", port=port, restart=Restart(initial_s=600.0))).ready()
+    seen = len(stack.events)
+    os.kill(stack.pid_of("one"), signal.SIGKILL)
+    stack.wait_for("one", "ready", after=seen)
+    assert fetch(port) == str(stack.pid_of("one"))
