@@ -134,7 +134,11 @@ class Stranger(BaseHTTPRequestHandler):
 @pytest.mark.fault(18)
 def test_a_stranger_who_answers_on_the_port_makes_nobody_ready(stacks):
     port = free_port()
-    stack = stacks.start(foreign("engine", port, restart=Restart(initial_s=0.5))).ready()
+    stack = stacks.start(foreign("engine", port, restart=Restart(initial_s=2.0))).ready()
+    seen = len(stack.events)
+    os.kill(stack.pid_of("engine"), signal.SIGKILL)
+    # The first end has no pause in which a stranger could come.
+    stack.wait_for("engine", "ready", after=seen)
     seen = len(stack.events)
     os.kill(stack.pid_of("engine"), signal.SIGKILL)
     stack.wait_for("engine", "backoff", after=seen)
