@@ -51,19 +51,18 @@ def _findings(session: Session, only: Collection[str]) -> Iterator["Finding"]:
     from ollamon.cli import checks
     from ollamon.cli.checks import config
 
-    wanted = [check for check in checks.in_order() if not only or checks.name_of(check) in only]
-    if unknown := set(only) - set(map(checks.name_of, checks.in_order())):
-        known = ", ".join(map(checks.name_of, checks.in_order()))
-        raise click.BadParameter(
-            f"no check {min(unknown)!r}; there are {known}", param_hint="--only"
-        )
+    known = {checks.name_of(check): check for check in checks.in_order()}
+    if unknown := set(only) - known.keys():
+        text = f"no check {min(unknown)!r}; there are {', '.join(known)}"
+        raise click.BadParameter(text, param_hint="--only")
     try:
         world = _look_around(session)
     except ConfigError as error:
         yield from config.broken(error)
         return
-    for check in wanted:
-        yield from check(world)
+    for name, check in known.items():
+        if not only or name in only:
+            yield from check(world)
 
 
 def _look_around(session: Session) -> "World":

@@ -5,8 +5,8 @@ import os
 import signal
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
 
+from ollamon.cli.fetch import get
 from ollamon.cli.words import Mark
 
 TIMEOUT_S = 1.0
@@ -54,22 +54,15 @@ def look(url: str, timeout_s: float = TIMEOUT_S) -> Upstream:
     """Ask `GET /api/version`, past any proxy that the environment names."""
     import http.client
 
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        connection.request("GET", "/api/version", headers={"User-Agent": "ollamon"})
-        answer = connection.getresponse()
-        body = answer.read(MAX_ANSWER)
+        status, body = get(url, "/api/version", timeout_s=timeout_s, most=MAX_ANSWER)
     except TimeoutError:
         return _down(url, f"no answer in {timeout_s:g} s")
     except OSError as error:
         return _down(url, (error.strerror or str(error)).lower())
     except http.client.HTTPException as error:
         return _other(url, f"it does not speak HTTP ({type(error).__name__})")
-    finally:
-        connection.close()
-    return _judge(url, answer.status, body)
+    return _judge(url, status, body)
 
 
 def _judge(url: str, status: int, body: bytes) -> Upstream:

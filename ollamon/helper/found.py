@@ -3,9 +3,12 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from ollamon.readings import RANGES, Gpu, Pressure
+from ollamon.readings import RANGES, Gpu, Pressure, Vendor
 
 _Values = TypeVar("_Values", "Found", Gpu)
+
+APPLE_GPU = Gpu(f"{Vendor.APPLE}0", Vendor.APPLE, "Apple GPU", integrated=True)
+"""The one of an Apple Silicon machine, before any source said something of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,29 @@ _KEPT_LINES = 20
 _LONGEST_LINE = 400
 
 
+def output_of(argv: Sequence[str], timeout_s: float) -> bytes:
+    """Run a program to its end; return what it printed.
+
+    Args:
+        argv: As for `Process`.
+
+    Raises:
+        OSError: It cannot be run.
+        subprocess.SubprocessError: It fails, or takes longer.
+    """
+    done = subprocess.run(  # noqa: S603 - an absolute path, no shell
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env=ENVIRONMENT,
+        timeout=timeout_s,
+        check=True,
+    )
+    return done.stdout
+
+
 class Process:
     """A running program whose output streams.
 

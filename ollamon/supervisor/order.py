@@ -7,6 +7,7 @@ who stops or restarts the one stops or restarts the other.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from ollamon.supervisor.lifecycle.table import RUNNING, UP
 from ollamon.supervisor.messages import ChildState
 from ollamon.supervisor.spec import ServiceSpec
 
@@ -20,10 +21,7 @@ SETTLED = frozenset(
 DOWN = frozenset({ChildState.STOPPED, ChildState.STOP_FAILED})
 # Will not be usable before somebody or a long pause mends it.
 LOST = DOWN | {ChildState.FAILED, ChildState.EXITED, ChildState.BLOCKED}
-USABLE = frozenset({ChildState.READY, ChildState.DEGRADED})
-WITH_PROCESS = frozenset(
-    {ChildState.STARTING, ChildState.READY, ChildState.DEGRADED, ChildState.STOPPING}
-)
+WITH_PROCESS = RUNNING | {ChildState.STOPPING}
 
 
 def check(services: Sequence[ServiceSpec]) -> None:
@@ -48,7 +46,7 @@ def may_start(
 
     A name that is not in the stack (a service that is off) holds nobody up that comes after it.
     """
-    has_required = all(states.get(name) in USABLE for name in service.requires)
+    has_required = all(states.get(name) in UP for name in service.requires)
     return has_required and all(name in settled or name not in states for name in service.after)
 
 

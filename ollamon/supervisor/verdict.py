@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ollamon.supervisor.messages import ChildState, StackState
 
-_LOST = frozenset({ChildState.FAILED, ChildState.BLOCKED, ChildState.STOP_FAILED})
-_BAD = _LOST | {ChildState.DEGRADED, ChildState.BACKOFF}
+HOPELESS = frozenset({ChildState.FAILED, ChildState.BLOCKED, ChildState.STOP_FAILED})
+_BAD = HOPELESS | {ChildState.DEGRADED, ChildState.BACKOFF}
 _COMING = frozenset({ChildState.PENDING, ChildState.STARTING, ChildState.STOPPING})
 _FINAL = frozenset(ChildState) - _COMING - {ChildState.BACKOFF}
-_FINE = frozenset({ChildState.READY, ChildState.EXITED})
+FINE = frozenset({ChildState.READY, ChildState.EXITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Member:
 def stack_state(members: Iterable[Member]) -> StackState:
     """Return the worst of them; `failed` only when an essential one is."""
     children = list(members)
-    if any(child.state in _LOST and child.is_essential for child in children):
+    if any(child.state in HOPELESS and child.is_essential for child in children):
         return StackState.FAILED
     if any(child.state in _BAD for child in children):
         return StackState.DEGRADED
@@ -47,8 +47,12 @@ def is_settled(members: Iterable[Member]) -> bool:
 
 def why_not_ready(members: Iterable[Member]) -> str:
     """Return one sentence naming every child that is not ready, "" when all are."""
+    return describe(child for child in members if child.state not in FINE)
+
+
+def describe(members: Iterable[Member]) -> str:
+    """Return one sentence that says where each is, with its reason."""
     return "; ".join(
         f"{child.name} is {child.state}" + (f" ({child.reason})" if child.reason else "")
         for child in members
-        if child.state not in _FINE
     )

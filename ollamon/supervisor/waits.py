@@ -1,18 +1,16 @@
 """Clients that wait until children are ready or stopped."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ollamon.errors import ControlError, DegradedError, OllamonError, StartError
 from ollamon.supervisor.messages import ChildState
-from ollamon.supervisor.verdict import Member
+from ollamon.supervisor.verdict import FINE, HOPELESS, Member, describe
 
 Tell = Callable[[OllamonError | None], None]
 _DOWN = frozenset({ChildState.STOPPED, ChildState.FAILED, ChildState.EXITED, ChildState.BLOCKED})
-_HOPELESS = frozenset({ChildState.FAILED, ChildState.BLOCKED, ChildState.STOP_FAILED})
-_THERE = frozenset({ChildState.READY, ChildState.EXITED})
 
 
 class Goal(StrEnum):
@@ -67,15 +65,12 @@ class Waits:
 
     def look(self) -> None:
         """Tell those who have waited long enough."""
-        if not self._waits:
-            return
-        members = {member.name: member for member in self._members()}
         for wait in tuple(self._waits):
-            chosen = [members[name] for name in wait.names if name in members]
+            chosen = self._chosen(wait)
             if is_reached(wait.goal, chosen):
                 self._finish(wait, None)
             elif is_hopeless(wait.goal, chosen):
-                self._finish(wait, StartError(describe(chosen, wait.goal)))
+                self._finish(wait, StartError(why_not(wait.goal, chosen)))
 
     def forget(self, owner: object) -> None:
         """A client has gone."""
@@ -90,12 +85,15 @@ class Waits:
             self._finish(wait, None if is_met else StartError("everything was stopped"))
 
     def _expired(self, wait: _Wait, timeout_s: float) -> None:
-        members: Mapping[str, Member] = {member.name: member for member in self._members()}
-        chosen = [members[name] for name in wait.names if name in members]
-        text = f"not within {timeout_s:g} s: {describe(chosen, wait.goal)}"
+        chosen = self._chosen(wait)
+        text = f"not within {timeout_s:g} s: {why_not(wait.goal, chosen)}"
         runs = all(each.state in (ChildState.READY, ChildState.DEGRADED) for each in chosen)
         is_degraded = wait.goal is Goal.READY and runs
         self._finish(wait, DegradedError(text) if is_degraded else StartError(text))
+
+    def _chosen(self, wait: _Wait) -> list[Member]:
+        members = {member.name: member for member in self._members()}
+        return [members[name] for name in wait.names if name in members]
 
     def _finish(self, wait: _Wait, outcome: OllamonError | None) -> None:
         self._drop(wait)
@@ -109,7 +107,7 @@ class Waits:
 
 def is_reached(goal: Goal, members: Sequence[Member]) -> bool:
     """All are where they should be."""
-    wanted = _THERE if goal is Goal.READY else _DOWN
+    wanted = FINE if goal is Goal.READY else _DOWN
     return all(member.state in wanted for member in members)
 
 
@@ -117,14 +115,10 @@ def is_hopeless(goal: Goal, members: Sequence[Member]) -> bool:
     """One of them will not get there by itself, or not soon."""
     states = {member.state for member in members}
     if goal is Goal.READY:
-        return bool(states & _HOPELESS)
+        return bool(states & HOPELESS)
     return ChildState.STOP_FAILED in states
 
 
-def describe(members: Sequence[Member], goal: Goal) -> str:
+def why_not(goal: Goal, members: Sequence[Member]) -> str:
     """Name those that are not where they should be, each with its reason."""
-    return "; ".join(
-        f"{member.name} is {member.state}" + (f" ({member.reason})" if member.reason else "")
-        for member in members
-        if not is_reached(goal, [member])
-    )
+    return describe(member for member in members if not is_reached(goal, [member]))

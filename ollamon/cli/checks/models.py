@@ -3,9 +3,9 @@
 import http.client
 import json
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from ollamon.cli.checks.finding import Finding, Severity, World
+from ollamon.cli.fetch import get
 
 TIMEOUT_S = 2.0
 MAX_ANSWER = 1024 * 1024
@@ -44,16 +44,10 @@ def partly_on_cpu(model: Mapping[str, object]) -> str:
 
 def loaded(url: str) -> list[Mapping[str, object]] | None:
     """Return the models that `GET /api/ps` lists; None when it lists none that can be read."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", "/api/ps", headers={"User-Agent": "ollamon"})
-        answer = connection.getresponse()
-        document = json.loads(answer.read(MAX_ANSWER)) if answer.status == 200 else None
+        status, body = get(url, "/api/ps", timeout_s=TIMEOUT_S, most=MAX_ANSWER)
+        document = json.loads(body) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        connection.close()
     models = document.get("models") if isinstance(document, dict) else None
     return [each for each in models if isinstance(each, dict)] if isinstance(models, list) else None

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ollamon import services
 from ollamon.cli.checks.finding import Finding, Severity, World
+from ollamon.cli.fetch import get
 from ollamon.config.model import PrometheusMode
 
 TIMEOUT_S = 3.0
@@ -57,7 +58,8 @@ def version_of(binary: str) -> str:
 def _external(url: str) -> Finding:
     fix = f"curl -fsS '{url}/api/v1/query?query=up'"
     try:
-        status = _status(f"{url}/api/v1/query?query=up")
+        target = f"{urlsplit(url).path}/api/v1/query?query=up"
+        status, _ = get(url, target, timeout_s=TIMEOUT_S, most=0)
     except (OSError, http.client.HTTPException) as error:
         reason = str(error).lower() or type(error).__name__
         return Finding("prometheus", Severity.PROBLEM, f"external: {url}: {reason}", fix)
@@ -65,14 +67,3 @@ def _external(url: str) -> Finding:
         evidence = f"external: {url} answers a query with status {status}"
         return Finding("prometheus", Severity.PROBLEM, evidence, fix)
     return Finding("prometheus", Severity.OK, f"external: {url} answers queries")
-
-
-def _status(url: str) -> int:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", f"{parts.path}?{parts.query}")
-        return connection.getresponse().status
-    finally:
-        connection.close()

@@ -7,12 +7,13 @@ call them was not seen.
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from ollamon.helper import hid
 from ollamon.helper.collector import FailedError, UnavailableError
-from ollamon.helper.found import Found
+from ollamon.helper.found import APPLE_GPU, Found
 from ollamon.helper.hid import Sensor
-from ollamon.readings import RANGES, Gpu, Source, Vendor
+from ollamon.readings import RANGES, Gpu, Source
 
 # `PMU tcal` is a constant, for calibration.
 _CPU = re.compile(r"[pe]ACC MTR Temp Sensor\d+|PMU tdie\d+")
@@ -66,7 +67,4 @@ def _hottest(values: Iterable[float | None]) -> float | None:
 
 
 def _gpus(celsius: float | None) -> tuple[Gpu, ...]:
-    if celsius is None:
-        return ()
-    name = "Apple GPU"
-    return (Gpu(f"{Vendor.APPLE}0", Vendor.APPLE, name, True, temperature_celsius=celsius),)
+    return () if celsius is None else (replace(APPLE_GPU, temperature_celsius=celsius),)

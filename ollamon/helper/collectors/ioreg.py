@@ -2,12 +2,13 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from ollamon.helper.collector import FailedError, UnavailableError
-from ollamon.helper.found import Found
-from ollamon.helper.process import ENVIRONMENT
-from ollamon.readings import Gpu, Source, Vendor
+from ollamon.helper.found import APPLE_GPU, Found
+from ollamon.helper.process import output_of
+from ollamon.readings import Source
 
 PROGRAM = Path("/usr/sbin/ioreg")
 _ARGUMENTS = ("-r", "-c", "IOGPU", "-d", "1", "-f")
@@ -41,21 +42,12 @@ class Ioreg:
             FailedError: It fails, or takes longer than 5 s.
         """
         try:
-            done = subprocess.run(  # noqa: S603 - an absolute path and fixed arguments
-                [str(self._program), *_ARGUMENTS],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env=ENVIRONMENT,
-                timeout=_TIMEOUT_S,
-                check=True,
-            )
+            printed = output_of([str(self._program), *_ARGUMENTS], _TIMEOUT_S)
         except FileNotFoundError:
             raise UnavailableError("this system has no ioreg") from None
         except subprocess.SubprocessError as error:
             raise FailedError(f"ioreg does not answer: {type(error).__name__}") from None
-        return done.stdout.decode("ascii", "replace")
+        return printed.decode("ascii", "replace")
 
 
 def parse(text: str) -> Found:
@@ -67,11 +59,8 @@ def parse(text: str) -> Found:
     load, memory = _LOAD.search(text), _MEMORY.search(text)
     if load is None and memory is None:
         raise UnavailableError("the I/O registry shows no Apple GPU")
-    gpu = Gpu(
-        id=f"{Vendor.APPLE}0",
-        vendor=Vendor.APPLE,
-        name="Apple GPU",
-        integrated=True,
+    gpu = replace(
+        APPLE_GPU,
         utilization_percent=float(load[1]) if load else None,
         memory_used_bytes=int(memory[1]) if memory else None,
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ollamon.helper.collector import FailedError, UnavailableError
 from ollamon.helper.energy import Ledger, integrate
-from ollamon.helper.found import Found
+from ollamon.helper.found import APPLE_GPU, Found
 from ollamon.helper.powermetrics.sample import number
-from ollamon.readings import Gpu, Source, Vendor
+from ollamon.readings import Gpu, Source
 
 BREW = (Path("/opt/homebrew/bin"), Path("/usr/local/bin"))
 _LONGEST = 64 * 1024
@@ -137,11 +137,8 @@ def parse(line: bytes) -> Found:
         raise ValueError("the line is no object")
     heat = document.get("temp")
     heat = heat if isinstance(heat, dict) else {}
-    gpu = Gpu(
-        f"{Vendor.APPLE}0",
-        Vendor.APPLE,
-        "Apple GPU",
-        integrated=True,
+    gpu = replace(
+        APPLE_GPU,
         utilization_percent=_load(document),
         power_mw=_power(document, "gpu_power"),
         temperature_celsius=number(heat.get("gpu_temp_avg")) or None,

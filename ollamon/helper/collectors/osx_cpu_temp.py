@@ -8,7 +8,7 @@ from pathlib import Path
 from ollamon.helper.collector import FailedError
 from ollamon.helper.collectors.macmon import BREW, installed
 from ollamon.helper.found import Found
-from ollamon.helper.process import ENVIRONMENT
+from ollamon.helper.process import output_of
 from ollamon.readings import Source
 
 _TIMEOUT_S = 5.0
@@ -40,19 +40,10 @@ class OsxCpuTemp:
             FailedError: It fails, or takes longer than 5 s.
         """
         try:
-            done = subprocess.run(  # noqa: S603 - an absolute path and no arguments
-                [installed("osx-cpu-temp", self._folders)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env=ENVIRONMENT,
-                timeout=_TIMEOUT_S,
-                check=True,
-            )
+            printed = output_of([str(installed("osx-cpu-temp", self._folders))], _TIMEOUT_S)
         except subprocess.SubprocessError as error:
             raise FailedError(f"osx-cpu-temp does not answer: {type(error).__name__}") from None
-        return done.stdout.decode("utf-8", "replace")
+        return printed.decode("utf-8", "replace")
 
 
 def parse(text: str) -> Found:

@@ -6,9 +6,9 @@ A sample begins with a line of stars and ends where the next begins, so each is 
 import re
 
 from ollamon.helper.powermetrics.sample import Draw, Sample, number, pressure_of
+from ollamon.helper.powermetrics.splitter import MOST
 
 _BEGIN = b"*** Sampled system activity"
-_MOST = 8 << 20
 _ELAPSED = re.compile(r"\(([\d.]+)ms elapsed\)")
 _N = r"(\d*\.?\d+)"
 _LINES = {
@@ -44,7 +44,7 @@ class TextSplitter:
         while (next_one := self._held.find(b"\n" + _BEGIN, self._seen)) >= 0:
             samples += self._taken(next_one + 1)
         self._seen = max(0, len(self._held) - len(_BEGIN))
-        if len(self._held) > _MOST:
+        if len(self._held) > MOST:
             self.dropped += 1
             self._held.clear()
             self._seen = 0

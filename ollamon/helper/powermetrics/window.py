@@ -6,12 +6,13 @@ may hold none or twice what was drawn: power is a mean over the fewest samples t
 
 from dataclasses import dataclass, replace
 
-from ollamon.helper.found import Found
+from ollamon.helper.found import APPLE_GPU, Found
 from ollamon.helper.powermetrics.sample import Draw, Sample
 from ollamon.readings import RANGES, Gpu, Vendor
 
 COVERS_S = 4.0
 _PLAUSIBLE_MW = RANGES["power_mw"]
+INTEL_GPU = Gpu(f"{Vendor.INTEL}0", Vendor.INTEL, "Intel Mac GPU", integrated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,7 @@ def found(sample: Sample, account: Account) -> Found:
 
 
 def _gpus(sample: Sample, tally: Tally) -> tuple[Gpu, ...]:
-    vendor, name = (
-        (Vendor.INTEL, "Intel Mac GPU") if sample.is_intel else (Vendor.APPLE, "Apple GPU")
-    )
-    nothing = Gpu(f"{vendor}0", vendor, name, integrated=True)
+    nothing = INTEL_GPU if sample.is_intel else APPLE_GPU
     gpu = replace(
         nothing,
         utilization_percent=sample.gpu_percent,
