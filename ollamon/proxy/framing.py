@@ -16,8 +16,6 @@ from ollamon.proxy.http1 import RequestHead, ResponseHead
 # llhttp limits neither chunk extensions nor leading zeros nor trailers.
 MAX_BARREN = 16 * 1024
 _CR = 13
-# Where the size line of a plain chunk ends at the latest: seven digits.
-_SIZE_LINE = 9
 LAST_CHUNK = b"0\r\n\r\n"
 # llhttp never reads our heads: a minimal one makes it expect chunks.
 _SYNTHETIC_HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -98,9 +96,6 @@ class ChunkedBody:
 
     A read that ends between a chunk's size line and its first byte waits for the next one, because
     only that tells whether it was the last chunk, and a trailer, which must not pass, had begun.
-
-    Servers write a token as one chunk, which comes in one read. While nothing else came, reads are
-    compared with what such a chunk must be, and llhttp, which costs memory and time, is not made.
     """
 
     __slots__ = (
@@ -115,11 +110,15 @@ class ChunkedBody:
         self._barren = 0
         self._held = b""
         self._is_open = False
-        # Heads and chunks end so.
-        self._tail = b"\r\n"
-        self._feed: Callable[[bytes], None] | None = None
+        self._tail = b""
+        # llhttp calls straight into the list, without a Python frame: bytes of the body, and an
+        # empty piece for each size line.
+        self._pieces: list[bytes] = []
+        callbacks = _Callbacks(self, self._pieces)
+        self._feed: Callable[[bytes], None] = httptools.HttpRequestParser(callbacks).feed_data
         # The field of the synthetic head is no trailer.
         self._trailers = -1
+        self._feed(_SYNTHETIC_HEAD)
 
     def feed(self, data: bytes) -> bytes:
         """Take one read.
@@ -127,38 +126,13 @@ class ChunkedBody:
         Raises:
             BadBody: It is no sequence of chunks.
         """
-        if self._feed is None:
-            end = data.find(b"\r\n", 1, _SIZE_LINE)
-            size = len(data) - end - 4
-            if end > 0 and size > 0 and data[-2:] == b"\r\n" and data[:end] == b"%x" % size:
-                self.payload = data[end + 2 : -2]
-                return data
-            if data == LAST_CHUNK:
-                self.payload = b""
-                self.is_done = True
-                return data
-            self._feed = self._llhttp()
-        return self._feed_llhttp(data, self._feed)
-
-    def _llhttp(self) -> Callable[[bytes], None]:
-        """Return what reads chunks of any form, as if it had read all whole ones so far."""
-        # llhttp calls straight into the list, without a Python frame: bytes of the body, and an
-        # empty piece for each size line.
-        self._pieces: list[bytes] = []
-        feed: Callable[[bytes], None] = httptools.HttpRequestParser(
-            _Callbacks(self, self._pieces)
-        ).feed_data
-        feed(_SYNTHETIC_HEAD)
-        return feed
-
-    def _feed_llhttp(self, data: bytes, feed: Callable[[bytes], None]) -> bytes:
         pieces = self._pieces
         pieces.clear()
         try:
             if data.find(b"\r\n\r\n") < 0 and data[0] > _CR:
-                feed(data)
+                self._feed(data)
             else:
-                data = self._feed_to_end(data, feed)
+                data = self._feed_to_end(data)
         except httptools.HttpParserError as error:
             raise BadBody(str(error)) from None
         if len(pieces) == 2 and pieces[1] and not (pieces[0] or self._held or len(data) < 3):
@@ -182,7 +156,7 @@ class ChunkedBody:
             self._count_barren(len(data))
         return self._sift(data) if self._is_open or self._held else data
 
-    def _feed_to_end(self, data: bytes, feed: Callable[[bytes], None]) -> bytes:
+    def _feed_to_end(self, data: bytes) -> bytes:
         """Feed a read that may hold the end, which is an empty line; return it up to there.
 
         llhttp does not say where the end was, so it gets no byte of what follows an empty line
@@ -193,7 +167,7 @@ class ChunkedBody:
         while True:
             line = joined.find(b"\r\n\r\n", start)
             end = len(joined) if line < 0 else line + 4
-            feed(joined[max(start, shift) : end])
+            self._feed(joined[max(start, shift) : end])
             if self.is_done:
                 self.rest = joined[end:]
                 return joined[shift:end]

@@ -97,33 +97,6 @@ def test_what_is_no_chunk_is_refused(data, size):
         feed_all(ChunkedBody(), pieces(data, size))
 
 
-NEARLY_PLAIN = st.lists(
-    st.tuples(st.binary(max_size=20), st.sampled_from([0, 0, 0, 0, -1, 1]), st.booleans()),
-    max_size=6,
-)
-
-
-@given(NEARLY_PLAIN, st.sampled_from([b"", b"0\r\n\r\n", b"0\r\n\r\nx", b"0\r\nA: b\r\n\r\n"]))
-@settings(max_examples=EXAMPLES, deadline=None)
-def test_a_plain_chunk_means_without_llhttp_what_it_means_with_it(chunks, end):
-    def results(body):
-        try:
-            for payload, error, is_upper in chunks:
-                size = b"%x" % max(0, len(payload) + error)
-                read = (size.upper() if is_upper else size) + b"\r\n" + payload + b"\r\n"
-                yield body.feed(read), body.payload, body.is_done, body.rest
-                if body.is_done:
-                    return
-            if end:
-                yield body.feed(end), body.payload, body.is_done, body.rest
-        except BadBody:
-            yield "bad"
-
-    asked = ChunkedBody()
-    asked._feed = asked._llhttp()
-    assert list(results(ChunkedBody())) == list(results(asked))
-
-
 @pytest.mark.parametrize("data", BAD_CHUNKS.values(), ids=BAD_CHUNKS)
 def test_what_is_no_chunk_is_refused_after_plain_ones(data):
     body = ChunkedBody()
