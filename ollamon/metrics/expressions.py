@@ -19,6 +19,8 @@ from ollamon.metrics.catalog import Counter, Gauge, Histogram, Metric
 from ollamon.metrics.series import Labels, SeriesStore, milliseconds
 
 MINUTE_S = 60
+TARGET_LABELS = ("instance", "job")
+"""What a Prometheus adds to every sample that it scrapes; no metric declares them."""
 
 Vector = dict[Labels, float]
 """Value of each series at one time; an absent series is unknown."""
@@ -134,16 +136,19 @@ class Value(Expression):
 
 
 @dataclass(frozen=True)
-class Rate(Expression):
-    """`rate(counter{...}[window])`: increase per second, counter resets added.
+class _OverWindow(Expression):
+    """A function of a counter's samples in a window.
 
     Attributes:
         window_s: Whole seconds; at least four scrapes, or it has gaps.
+        offset_s: How long ago the window ended, whole seconds.
     """
 
     counter: Counter | Part
     window_s: int = MINUTE_S
     where: tuple[Where, ...] = ()
+    offset_s: int = 0
+    word: ClassVar[str]
 
     def __post_init__(self) -> None:
         _check(self.counter, (condition.label for condition in self.where))
@@ -159,12 +164,32 @@ class Rate(Expression):
         return frozenset({self.counter.name})
 
     def promql(self) -> str:
-        """`rate` over a range selector."""
-        return _rate(self.counter.name, self.where, self.window_s)
+        """The function over a range selector."""
+        offset = f" offset {_duration(self.offset_s)}" if self.offset_s else ""
+        return f"{self.word}({_range(self.counter.name, self.where, self.window_s)}{offset})"
 
     def eval(self, series: SeriesStore, t: float) -> Vector:
-        """The rates of the series with at least two samples in the window."""
-        return _rates(series, self.counter.name, self.where, self.window_s, t)
+        """Of the series with at least two samples in the window."""
+        at = t - self.offset_s
+        return _rates(series, self.counter.name, self.where, self.window_s, at)
+
+
+@dataclass(frozen=True)
+class Rate(_OverWindow):
+    """`rate(counter{...}[window])`: increase per second, counter resets added."""
+
+    word = "rate"
+
+
+@dataclass(frozen=True)
+class Increase(_OverWindow):
+    """`increase(counter{...}[window])`: by how much it grew, counter resets added."""
+
+    word = "increase"
+
+    def eval(self, series: SeriesStore, t: float) -> Vector:
+        """The rates over the whole window."""
+        return {labels: rate * self.window_s for labels, rate in super().eval(series, t).items()}
 
 
 @dataclass(frozen=True)
@@ -174,7 +199,7 @@ class _Aggregation(Expression):
     word: ClassVar[str]
 
     def __post_init__(self) -> None:
-        unknown = set(self.by) - set(self.inner.labels)
+        unknown = set(self.by) - {*self.inner.labels, *TARGET_LABELS}
         if unknown:
             raise ValueError(
                 f"cannot group by {sorted(unknown)}: the labels are {self.inner.labels}"
@@ -230,6 +255,55 @@ class Max(_Aggregation):
 
 
 @dataclass(frozen=True)
+class Average(_Aggregation):
+    """`avg by (...) (inner)`."""
+
+    word = "avg"
+
+    @staticmethod
+    def combine(values: list[float]) -> float:
+        """The mean."""
+        return _total(values) / len(values)
+
+
+@dataclass(frozen=True)
+class Count(_Aggregation):
+    """`count by (...) (inner)`: how many series there are."""
+
+    word = "count"
+
+    @staticmethod
+    def combine(values: list[float]) -> float:
+        """Their number."""
+        return len(values)
+
+
+@dataclass(frozen=True)
+class Age(Expression):
+    """`time() - inner`: seconds since a moment."""
+
+    inner: Expression
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Unchanged."""
+        return self.inner.labels
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Unchanged."""
+        return self.inner.names
+
+    def promql(self) -> str:
+        """A difference."""
+        return f"time() - {self.inner.promql()}"
+
+    def eval(self, series: SeriesStore, t: float) -> Vector:
+        """Seconds from each value, Unix time, to `t`."""
+        return {labels: t - value for labels, value in self.inner.eval(series, t).items()}
+
+
+@dataclass(frozen=True)
 class Quantile(Expression):
     """`histogram_quantile(q, sum by (..., le) (rate(histogram_bucket{...}[window])))`."""
 
@@ -257,7 +331,7 @@ class Quantile(Expression):
     def promql(self) -> str:
         """The only right form: sums of bucket rates, then the quantile."""
         (name,) = self.names
-        rates = _rate(name, self.where, self.window_s)
+        rates = f"rate({_range(name, self.where, self.window_s)})"
         return f"histogram_quantile({self.q:g}, {_grouped('sum', (*self.by, 'le'), rates)})"
 
     def eval(self, series: SeriesStore, t: float) -> Vector:
@@ -418,7 +492,7 @@ def _all_hold(where: tuple[Where, ...], labels: Labels) -> bool:
 
 def _check(metric: Metric | Part, labels: Iterable[str]) -> None:
     for label in labels:
-        if label not in metric.labels:
+        if label not in metric.labels and label not in TARGET_LABELS:
             raise ValueError(f"{metric.name} has no label {label}: it has {metric.labels}")
 
 
@@ -426,8 +500,8 @@ def _selector(name: str, where: tuple[Where, ...]) -> str:
     return f"{name}{{{','.join(map(str, where))}}}" if where else name
 
 
-def _rate(name: str, where: tuple[Where, ...], window_s: int) -> str:
-    return f"rate({_selector(name, where)}[{_duration(window_s)}])"
+def _range(name: str, where: tuple[Where, ...], window_s: int) -> str:
+    return f"{_selector(name, where)}[{_duration(window_s)}]"
 
 
 def _grouped(word: str, by: tuple[str, ...], inner: str) -> str:
@@ -435,5 +509,7 @@ def _grouped(word: str, by: tuple[str, ...], inner: str) -> str:
 
 
 def _duration(seconds: int) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{seconds}s" if rest else f"{minutes}m"
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -22,8 +22,12 @@ import pytest
 from ollamon.metrics import catalog
 from ollamon.metrics.catalog import CATALOG, Counter, Gauge, Histogram, Metric
 from ollamon.metrics.expressions import (
+    Age,
+    Average,
     Comparison,
+    Count,
     Expression,
+    Increase,
     Max,
     Part,
     Quantile,
@@ -256,18 +260,21 @@ def some_leaf(dice: random.Random) -> Expression:
         metric = dice.choice([*gauges, *counters])
         return Value(metric, some_where(dice, metric))
     counter = dice.choice([*counters, *parts])
-    return Rate(counter, window, some_where(dice, counter))
+    kind = dice.choice([Rate, Rate, Increase])
+    return kind(counter, window, some_where(dice, counter), offset_s=dice.choice([0, 0, 75]))
 
 
 def some_expression(dice: random.Random) -> Expression:
     inner = some_leaf(dice)
-    match dice.randrange(6):
+    match dice.randrange(7):
         case 0:
             return inner
         case 1:
-            return Sum(inner, inner.labels[:1])
+            return dice.choice([Sum, Average, Count])(inner, inner.labels[:1])
         case 2:
             return Max(inner, inner.labels[-1:])
+        case 6:
+            return Age(inner)
         case 3:
             return Scale(Sum(inner), (1024, 0.5))
         case 4:

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 
 from ollamon.metrics import catalog
+from ollamon.metrics.conditions import Both, Compare, Either
 from ollamon.metrics.expressions import (
+    Age,
+    Average,
     Comparison,
+    Count,
+    Expression,
+    Increase,
     Max,
     Part,
     Quantile,
@@ -20,6 +26,7 @@ from ollamon.metrics.expressions import (
     bucket_quantile,
     divide,
 )
+from ollamon.metrics.narrowing import narrowed
 from ollamon.metrics.series import Sample, SeriesStore
 
 ACTIVE = catalog.ACTIVE_REQUESTS
@@ -51,6 +58,17 @@ INF, NAN = math.inf, math.nan
             "(ollama_proxy_active_requests / ollama_proxy_active_requests)",
         ),
         (Scale(Value(ACTIVE), (1024, 0.5)), "ollama_proxy_active_requests / 1024 / 0.5"),
+        (Increase(TOKENS, 3600), "increase(ollama_proxy_generated_tokens_total[1h])"),
+        (
+            Rate(TOKENS, 7 * 86400, offset_s=900),
+            "rate(ollama_proxy_generated_tokens_total[7d] offset 15m)",
+        ),
+        (
+            Average(Value(ACTIVE), ("instance", "model")),
+            "avg by (instance, model) (ollama_proxy_active_requests)",
+        ),
+        (Count(Value(ACTIVE)), "count(ollama_proxy_active_requests)"),
+        (Age(Value(ACTIVE)), "time() - ollama_proxy_active_requests"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -114,6 +132,102 @@ def test_values_are_grouped():
     assert Sum(Value(ACTIVE), ("model",)).eval(active, 101) == Value(ACTIVE).eval(active, 101)
     only_b = Value(ACTIVE, (Where("model", Comparison.IS, "b"),))
     assert Scale(only_b, (2, 2)).eval(active, 101) == {(("model", "b"),): 0.5}
+
+
+def test_a_mean_a_number_and_an_age():
+    active = store((ACTIVE.name, {"model": "a"}, 1), (ACTIVE.name, {"model": "b"}, 2))
+    assert Average(Value(ACTIVE)).eval(active, 101) == {(): 1.5}
+    assert Count(Value(ACTIVE)).eval(active, 101) == {(): 2}
+    assert Count(Value(ACTIVE), ("model",)).eval(active, 101)[("model", "a"),] == 1
+    assert Age(Value(ACTIVE)).eval(active, 101) == {
+        (("model", "a"),): 100,
+        (("model", "b"),): 99,
+    }
+
+
+def test_an_offset_looks_back():
+    series = SeriesStore()
+    for t, count in ((100, 0), (160, 60), (220, 660)):
+        series.add(t, [Sample(TOKENS.name, {"model": "a"}, count)])
+    assert Increase(TOKENS).eval(series, 220) == {(("model", "a"),): 600}
+    assert Increase(TOKENS, offset_s=60).eval(series, 220) == {(("model", "a"),): 60}
+
+
+ONLY_A = Where("model", Comparison.IS, "a")
+HERE = Where("instance", Comparison.IS, "box")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        Value(ACTIVE),
+        Rate(TOKENS, 90, offset_s=60),
+        Increase(Part(TTFT, "sum")),
+        Sum(Value(ACTIVE), ("model",)),
+        Max(Value(ACTIVE)),
+        Average(Value(ACTIVE)),
+        Count(Value(ACTIVE)),
+        Age(Value(ACTIVE)),
+        Scale(Value(ACTIVE), (2,)),
+        Ratio(Value(ACTIVE), Rate(TOKENS)),
+        Quantile(0.5, TTFT, ("model",)),
+    ],
+    ids=lambda expression: expression.promql(),
+)
+def test_a_narrowed_expression_asks_every_metric_that_has_the_label(expression):
+    text = narrowed(expression, (ONLY_A, HERE)).promql()
+    assert text.count('{model="a",instance="box"}') == len(expression.names)
+    assert text.replace('{model="a",instance="box"}', "") == expression.promql()
+
+
+def test_a_metric_without_the_label_is_left_as_it_is():
+    swap = Value(catalog.HOST_SWAP_USED)
+    assert narrowed(swap, (ONLY_A,)) == swap
+
+
+def test_an_unknown_kind_of_expression_is_not_left_wide():
+    class Other(Value):
+        pass
+
+    class Unknown(Expression):
+        labels = names = promql = eval = None
+
+    assert narrowed(Other(ACTIVE), (ONLY_A,)) == Other(ACTIVE, (ONLY_A,))
+    with pytest.raises(TypeError, match="cannot narrow a Unknown"):
+        narrowed(Unknown(), (ONLY_A,))
+
+
+MANY = Compare(Value(ACTIVE), ">", 2)
+ANY_GPU = Compare(Count(Value(catalog.GPU_INFO), ("instance",)), ">", 0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "promql"),
+    [
+        (MANY, "ollama_proxy_active_requests > 2"),
+        (Both(MANY, MANY), "ollama_proxy_active_requests > 2 and ollama_proxy_active_requests > 2"),
+        (
+            Both(MANY, ANY_GPU, on=("instance",)),
+            "ollama_proxy_active_requests > 2 "
+            "and on (instance) count by (instance) (ollama_gpu_info) > 0",
+        ),
+        (
+            Both(MANY, Either(MANY, MANY)),
+            "ollama_proxy_active_requests > 2 and "
+            "(ollama_proxy_active_requests > 2 or ollama_proxy_active_requests > 2)",
+        ),
+    ],
+    ids=["compare", "both", "on", "either"],
+)
+def test_a_condition_of_an_alert(condition, promql):
+    assert condition.promql() == promql
+    assert ACTIVE.name in condition.names
+    assert condition.labels == ("model",)
+
+
+def test_series_that_cannot_meet_are_not_joined():
+    with pytest.raises(ValueError, match="cannot join"):
+        Both(MANY, ANY_GPU)
 
 
 def test_nothing_stays_nothing():
