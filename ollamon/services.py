@@ -12,14 +12,17 @@ from typing import Any
 from ollamon.artifacts.prometheus import duration, prometheus_yml
 from ollamon.config.model import Config, HelperMode, PrometheusMode
 from ollamon.config.paths import Folders, folders
-from ollamon.config.values import Address, format_size
-from ollamon.errors import ProgramMissingError
+from ollamon.config.values import Address, format_duration, format_size
+from ollamon.errors import ConfigError, Problem, ProgramMissingError
+from ollamon.supervisor import order
 from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, StackSpec
 
 # Replaying the write-ahead log of weeks takes minutes.
 PROMETHEUS_START_S = 300.0
 PROMETHEUS_STOP_S = 15.0
 CHILD_STOP_S = 5.0
+# Less is soon full of logs and samples, and a full disk harms more than this program.
+MIN_FREE_BYTES = 500 * 1024**2
 ORDER = ("demo", "proxy", "helper", "prometheus", "dashboard")
 
 Find = Callable[[str], str | None]
@@ -78,6 +81,7 @@ def stack(
 
     Raises:
         ProgramMissingError: Prometheus is required and not found.
+        ConfigError: Stopping may take longer than it is allowed to.
     """
     places = folders(config)
     notes: list[Note] = []
@@ -92,6 +96,7 @@ def stack(
     if binary is not None:
         services.append(_prometheus(resolved, places, binary))
     spec = _stack_spec(resolved, _ordered(services), places, file=file, digest=digest)
+    _check_stop(spec)
     return Plan(spec, tuple(notes), resolved)
 
 
@@ -164,7 +169,22 @@ def _stack_spec(
         config_digest=digest,
         start_timeout_s=config.supervisor.start_timeout,
         shutdown_timeout_s=config.supervisor.shutdown_timeout,
+        min_free_bytes=MIN_FREE_BYTES,
     )
+
+
+def _check_stop(spec: StackSpec) -> None:
+    """No child may be killed because those before it took the time that they may take."""
+    chain = order.longest_stop(spec.services)
+    needed_s = order.stop_time_s(chain)
+    if needed_s <= spec.shutdown_timeout_s:
+        return
+    steps = ", then ".join(f"{each.name} {format_duration(each.stop_timeout_s)}" for each in chain)
+    message = (
+        f"supervisor.shutdown_timeout: {format_duration(spec.shutdown_timeout_s)} is too short: "
+        f'stopping may take {steps}. Write "{format_duration(needed_s)}" or more'
+    )
+    raise ConfigError((Problem(message),))
 
 
 def _proxy(config: Config) -> ServiceSpec:

@@ -9,9 +9,10 @@ import pytest
 
 from ollamon import services
 from ollamon.config.model import Config, HelperMode, PrometheusMode
-from ollamon.errors import ProgramMissingError
+from ollamon.errors import ConfigError, ProgramMissingError
 from ollamon.handover import Handover, encode
 from ollamon.services import Plan
+from ollamon.supervisor import order
 from ollamon.supervisor.preflight import check
 from ollamon.supervisor.spec import HttpProbe, Notify, ServiceSpec
 
@@ -197,7 +198,8 @@ def test_the_stack_carries_file_folders_and_limits(tmp_path):
     made = plan({"name": "second", "paths": {"state": str(tmp_path)}}).stack
     assert (made.name, made.config_file, made.config_digest) == ("second", "a.toml", "d1")
     assert made.log.folder == tmp_path / "logs"
-    assert (made.start_timeout_s, made.shutdown_timeout_s) == (60, 45)
+    assert (made.start_timeout_s, made.shutdown_timeout_s) == (60, 60)
+    assert made.min_free_bytes == services.MIN_FREE_BYTES
 
 
 def test_the_default_stack_passes_the_preflight_of_programs(unused_ports):
@@ -217,3 +219,14 @@ def unused_ports() -> dict:
         "prometheus": {"listen": third},
         "dashboard": {"listen": fourth},
     }
+
+
+def test_all_children_may_take_the_time_that_they_have_to_stop():
+    made = plan({"helper": {"mode": "on"}}).stack
+    assert order.stop_time_s(order.longest_stop(made.services)) <= made.shutdown_timeout_s
+    with pytest.raises(ConfigError) as caught:
+        plan({"proxy": {"drain_timeout": "70s"}})
+    assert str(caught.value) == (
+        "supervisor.shutdown_timeout: 1m is too short: stopping may take dashboard 5s, then "
+        'prometheus 15s, then proxy 75s. Write "95s" or more'
+    )

@@ -25,7 +25,7 @@ MARGIN_S = 15.0
     "timeout_s",
     metavar="DURATION",
     callback=seconds_of,
-    help="Kill what is left after this long.  [default: supervisor.shutdown_timeout, 45s]",
+    help="Kill what is left after this long.  [default: supervisor.shutdown_timeout, 60s]",
 )
 @common_options
 @pass_session

@@ -24,6 +24,8 @@ def _clashes(layers: Layers) -> list[Problem]:
     taken: dict[int, str] = {}
     problems = []
     for path in LISTENING:
+        if _is_off(layers, LISTENING[path]):
+            continue
         try:
             address: Address = parse_listen(_raw(layers, path))
         except ValueError:
@@ -33,6 +35,19 @@ def _clashes(layers: Layers) -> list[Problem]:
             problems.append(_clash(layers, first, path, address))
         taken.setdefault(address.port, path)
     return problems
+
+
+def _is_off(layers: Layers, service: str) -> bool:
+    """Nobody listens there, neither we nor somebody whom we ask."""
+    match service:
+        case "demo":
+            return _raw(layers, "demo.enabled") is not True
+        case "helper":
+            return _raw(layers, "helper.mode") == "off"
+        case "prometheus":
+            return _raw(layers, "prometheus.mode") in ("external", "embedded")
+        case _:
+            return False
 
 
 def _clash(layers: Layers, first: str, second: str, address: Address) -> Problem:

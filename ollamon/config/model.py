@@ -136,7 +136,7 @@ class Supervisor(Section):
     """Starting and stopping."""
 
     start_timeout: Period = _text("60s", "How long the stack may take until all are ready.")
-    shutdown_timeout: Duration = _text("45s", "How long stopping may take before SIGKILL.")
+    shutdown_timeout: Duration = _text("60s", "How long stopping may take before SIGKILL.")
 
 
 class Log(Section):

@@ -32,12 +32,12 @@ def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[
 
 
 def _sweep(runtime: Path, journal: Journal) -> None:
-    found, strangers = state.leftovers(runtime), state.strangers(runtime)
-    if found:
-        state.sweep(found)
-        names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found)
+    found = state.remains(runtime)
+    if found.leftovers:
+        state.sweep(found.leftovers)
+        names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found.leftovers)
         journal.emit("", "swept", f"removed what a dead run had left: {names}")
-    for child in strangers:
+    for child in found.strangers:
         journal.emit("", "spared", f"pid {child.pid} was {child.name} of a dead run and is no more")
 
 

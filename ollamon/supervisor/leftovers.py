@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -32,15 +32,35 @@ class Leftover:
     run_id: str
 
 
-def leftovers(runtime: Path) -> list[Leftover]:
-    """Return the processes of the dead run that `run.json` tells of.
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is known of a dead run.
+
+    Attributes:
+        leftovers: Its processes.
+        strangers: Its children whose pids are another process now, or may be.
+    """
+
+    leftovers: list[Leftover] = field(default_factory=list)
+    strangers: list[ChildEntry] = field(default_factory=list)
+
+
+def remains(runtime: Path) -> Remains:
+    """Return what one look at `run.json` and at the processes tells of a dead run.
 
     A child counts when its pid, its start time and the run id in its environment all agree; a
     process that the file does not name counts when it carries the run id.
     """
     run = _dead_run(runtime)
-    if run is None:
-        return []
+    return Remains() if run is None else Remains(_leftovers(run), _strangers(run))
+
+
+def leftovers(runtime: Path) -> list[Leftover]:
+    """Return the processes of the dead run that `run.json` tells of."""
+    return remains(runtime).leftovers
+
+
+def _leftovers(run: Run) -> list[Leftover]:
     named = {child.pid for child in run.children}
     children = [
         Leftover(child.name, child.pid, child.started, run.run_id)
@@ -50,11 +70,7 @@ def leftovers(runtime: Path) -> list[Leftover]:
     return children + _descendants(run.run_id, {run.pid, *named, *_ourselves()})
 
 
-def strangers(runtime: Path) -> list[ChildEntry]:
-    """Return the children of the dead run whose pids are another process now, or may be."""
-    run = _dead_run(runtime)
-    if run is None:
-        return []
+def _strangers(run: Run) -> list[ChildEntry]:
     return [
         child
         for child in run.children

@@ -64,6 +64,23 @@ def may_stop(name: str, services: Sequence[ServiceSpec], states: Mapping[str, Ch
     return all(states[service.name] in DOWN for service in services if name in _edges(service))
 
 
+def longest_stop(services: Sequence[ServiceSpec]) -> list[ServiceSpec]:
+    """Return those that stop one after the other and take longest, in that order."""
+    chains: dict[str, list[ServiceSpec]] = {}
+    edges = {service.name: _edges(service) for service in services}
+    by_name = {service.name: service for service in services}
+    for name in TopologicalSorter(edges).static_order():
+        if name in by_name:
+            ahead = [chains[edge] for edge in edges[name] if edge in chains]
+            chains[name] = [by_name[name], *max(ahead, key=stop_time_s, default=[])]
+    return max(chains.values(), key=stop_time_s, default=[])
+
+
+def stop_time_s(chain: Iterable[ServiceSpec]) -> float:
+    """Return how long it takes at most to stop these one after the other."""
+    return sum(service.stop_timeout_s for service in chain)
+
+
 def may_leave(
     name: str,
     services: Sequence[ServiceSpec],

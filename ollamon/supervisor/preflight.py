@@ -1,12 +1,13 @@
 """Everything that can be known before the first child starts, so that nothing starts in vain."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from errno import EADDRINUSE
 from pathlib import Path
 
-from ollamon.errors import PortInUseError, ProgramMissingError
+from ollamon.errors import PortInUseError, ProgramMissingError, StartError
 from ollamon.supervisor import sockets
 from ollamon.supervisor.owners import Owner, owner_of
 from ollamon.supervisor.spec import Listen, ServiceSpec, StackSpec
@@ -24,7 +25,10 @@ def check(stack: StackSpec) -> None:
     Raises:
         ProgramMissingError: Programs that do not exist or may not be run, all at once.
         PortInUseError: Addresses that cannot be had, all at once, each with its owner.
+        StartError: A disk is nearly full.
     """
+    if full := [problem for folder in _folders(stack) for problem in _full(folder, stack)]:
+        raise StartError("\n".join(dict.fromkeys(full)))
     missing = [problem for service in stack.services for problem in _missing(service)]
     if missing:
         raise ProgramMissingError("\n".join(missing))
@@ -47,6 +51,18 @@ def describe_taken(listens: Iterable[Listen]) -> str:
             by = f" by pid {owner.pid} {owner.name}" if owner else ""
             return f"{_address(listen)} is in use{by}"
     return ""
+
+
+def _folders(stack: StackSpec) -> tuple[Path, ...]:
+    return stack.state, stack.log.folder
+
+
+def _full(folder: Path, stack: StackSpec) -> Iterator[str]:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    usage = shutil.disk_usage(there)
+    if usage.free < stack.min_free_bytes:
+        free, wanted = (f"{size // 1024**2} MB" for size in (usage.free, stack.min_free_bytes))
+        yield f"cannot start on a disk that is nearly full: {free} free at {there}, {wanted} wanted"
 
 
 def _missing(service: ServiceSpec) -> Iterator[str]:

@@ -153,6 +153,7 @@ class StackSpec:
         config_digest: Tells whether a second `up` wants the same.
         start_timeout_s: For the whole stack.
         shutdown_timeout_s: After it everything left is killed.
+        min_free_bytes: Without so much room in `state` and the log folder nothing is started.
     """
 
     name: str
@@ -163,4 +164,5 @@ class StackSpec:
     config_file: str = ""
     config_digest: str = ""
     start_timeout_s: float = 60.0
-    shutdown_timeout_s: float = 45.0
+    shutdown_timeout_s: float = 60.0
+    min_free_bytes: int = 0

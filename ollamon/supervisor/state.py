@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ollamon.errors import AlreadyRunningError, RuntimeFolderError
-from ollamon.supervisor.leftovers import Leftover, leftovers, strangers, sweep
+from ollamon.supervisor.leftovers import Leftover, leftovers, remains, sweep
 from ollamon.supervisor.messages import LOCK_NAME, SOCKET_NAME
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "leftovers",
     "lock_file",
     "prepare",
-    "strangers",
+    "remains",
     "sweep",
 ]
 

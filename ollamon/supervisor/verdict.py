@@ -36,7 +36,7 @@ def stack_state(members: Iterable[Member]) -> StackState:
 
 def state_when_late(members: Iterable[Member]) -> StackState:
     """Return the state at the end of the start timeout: what is still coming is late by then."""
-    is_late = any(child.is_essential and child.state is not ChildState.READY for child in members)
+    is_late = any(child.is_essential and child.state not in FINE for child in members)
     return StackState.FAILED if is_late else StackState.DEGRADED
 
 

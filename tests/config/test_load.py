@@ -152,6 +152,26 @@ def test_a_wrong_value_is_told_in_words(file, text, said):
     assert problem.startswith("ollamon.toml:")
 
 
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        ('[demo]\nenabled = true\nlisten = "127.0.0.1:3001"', "[demo]\nenabled = false"),
+        ('[helper]\nmode = "on"\nlisten = "127.0.0.1:3001"', '[helper]\nmode = "off"'),
+        ('[helper]\nmode = "external"\nlisten = "127.0.0.1:3001"', '[helper]\nmode = "off"'),
+        (
+            '[prometheus]\nmode = "managed"\nlisten = "127.0.0.1:3001"',
+            '[prometheus]\nmode = "embedded"',
+        ),
+    ],
+)
+def test_an_address_where_nobody_listens_clashes_with_nothing(file, on, off):
+    file(on)
+    (said,) = problems()
+    assert "wants 127.0.0.1:3001 too" in said
+    file(f'{off}\nlisten = "127.0.0.1:3001"')
+    assert load().notices == ()
+
+
 @pytest.mark.fault(40)
 def test_two_sections_may_not_want_one_port(file):
     file('[proxy]\nlisten = "127.0.0.1:9090"\n')

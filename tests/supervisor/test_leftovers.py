@@ -11,7 +11,7 @@ import pytest
 
 from ollamon.errors import LeftoverError
 from ollamon.supervisor import identity, runfile
-from ollamon.supervisor.leftovers import Leftover, leftovers, sweep
+from ollamon.supervisor.leftovers import Leftover, leftovers, remains, sweep
 from ollamon.supervisor.runfile import ChildEntry, Run
 
 RUN_ID = os.urandom(4).hex()
@@ -114,6 +114,17 @@ def test_the_children_of_a_living_supervisor_are_no_leftovers(tmp_path, start):
 def test_a_file_that_cannot_be_understood_names_nobody(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     assert leftovers(tmp_path) == []
+
+
+def test_the_file_is_read_once(tmp_path, start, monkeypatch):
+    mine, other = start(RUN_ID), start("another run")
+    write(tmp_path, entry(mine.pid), entry(other.pid))
+    read, times = runfile.read, []
+    monkeypatch.setattr(runfile, "read", lambda runtime: times.append(1) or read(runtime))
+    found = remains(tmp_path)
+    assert [each.pid for each in found.leftovers] == [mine.pid]
+    assert [each.pid for each in found.strangers] == [other.pid]
+    assert len(times) == 1
 
 
 def test_without_a_file_there_is_nothing(tmp_path):

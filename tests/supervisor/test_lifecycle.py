@@ -308,7 +308,7 @@ STAYS = Restart(retry_s=None)
         (WORKER, 1, S.BACKOFF, AT_ONCE),
         (WORKER, -15, S.BACKOFF, AT_ONCE),
         (ONCE, 0, S.EXITED, (CloseSockets(),)),
-        (ONCE, 1, S.FAILED, FAIL),
+        (ONCE, 1, S.FAILED, (CloseSockets(),)),
         (STAYS, 78, S.FAILED, (CloseSockets(),)),
     ],
 )
@@ -319,6 +319,16 @@ def test_the_policy_decides_after_an_exit(rules, code, state, actions):
     assert (life.state, told) == (state, actions)
     life, _ = life.on(StartRequested())
     assert (life.state, life.ends) == (S.PENDING, ())
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "reason"),
+    [(ONCE, 1, "exit 1"), (ONCE, 78, "exit 78: no second try can mend this")],
+)
+def test_only_what_cannot_be_mended_is_said_to_be_so(rules, code, reason):
+    life, _ = Lifecycle(rules).on(EdgesMet())
+    life, _ = life.on(Exited(1, 5.0, code))
+    assert (life.state, life.reason) == (S.FAILED, reason)
 
 
 def test_a_degraded_child_that_crashes_says_how_it_ended():

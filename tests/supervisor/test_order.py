@@ -15,6 +15,12 @@ MIRROR = ServiceSpec("mirror", ("/bin/true",), {}, requires=("worker",))
 CHAIN = (STORE, WORKER, MIRROR, PROXY)
 
 
+def lasting(name: str, seconds: float, *after: str, requires: tuple[str, ...] = ()) -> ServiceSpec:
+    return ServiceSpec(
+        name, ("/bin/true",), {}, after=after, requires=requires, stop_timeout_s=seconds
+    )
+
+
 def test_who_waits_for_nobody_may_start():
     assert order.may_start(PROXY, NAMES, set())
 
@@ -78,3 +84,16 @@ def test_two_of_one_name_are_refused():
 
 def test_the_default_shape_is_accepted():
     order.check(ALL)
+
+
+def test_the_longest_stop_is_the_chain_that_takes_longest_not_that_with_most_links():
+    services = [
+        lasting("proxy", 30.0),
+        lasting("slow", 90.0),
+        lasting("history", 15.0, "proxy"),
+        lasting("page", 5.0, "history", "slow", "nobody", requires=("proxy",)),
+    ]
+    chain = order.longest_stop(services)
+    assert [each.name for each in chain] == ["page", "slow"]
+    assert order.stop_time_s(chain) == 95.0
+    assert order.longest_stop([]) == []

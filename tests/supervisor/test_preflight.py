@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import sys
 from dataclasses import replace
@@ -6,7 +7,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from ollamon.errors import PortInUseError, ProgramMissingError
+from ollamon.errors import PortInUseError, ProgramMissingError, StartError
 from ollamon.supervisor import owners, preflight
 from ollamon.supervisor.spec import Listen
 from tests.supervisor.harness import service
@@ -112,3 +113,13 @@ def test_an_age_is_told_in_its_largest_unit(monkeypatch, stacks, age_s, words):
         pytest.raises(PortInUseError, match=rf"\(user u, since {words}\)"),
     ):
         preflight.check(stacks.spec(service("a", port=taken.getsockname()[1])))
+
+
+def test_a_disk_that_is_nearly_full_is_told_once(stacks):
+    wanted = shutil.disk_usage(stacks.folder).total + 1
+    preflight.check(stacks.spec(service("a"), min_free_bytes=1))
+    with pytest.raises(StartError) as caught:
+        preflight.check(stacks.spec(service("a"), min_free_bytes=wanted))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("cannot start on a disk that is nearly full: ")
+    assert line.endswith(f" MB free at {stacks.folder}, {wanted // 1024**2} MB wanted")

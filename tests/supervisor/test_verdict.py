@@ -2,7 +2,13 @@ import pytest
 
 from ollamon.supervisor.messages import ChildState as S
 from ollamon.supervisor.messages import StackState
-from ollamon.supervisor.verdict import Member, is_settled, stack_state, why_not_ready
+from ollamon.supervisor.verdict import (
+    Member,
+    is_settled,
+    stack_state,
+    state_when_late,
+    why_not_ready,
+)
 
 
 def members(*states: S) -> list[Member]:
@@ -26,6 +32,20 @@ def members(*states: S) -> list[Member]:
 )
 def test_the_stack_is_the_worst_of_its_children(states, verdict):
     assert stack_state(members(*states)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [
+        ([S.STARTING, S.READY], StackState.FAILED),
+        ([S.READY, S.STARTING], StackState.DEGRADED),
+        ([S.EXITED, S.STARTING], StackState.DEGRADED),
+    ],
+)
+def test_a_late_essential_child_fails_the_start_and_one_that_did_its_work_is_not_late(
+    states, verdict
+):
+    assert state_when_late(members(*states)) == verdict
 
 
 def test_nothing_is_settled_while_something_is_on_its_way():

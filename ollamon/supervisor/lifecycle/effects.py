@@ -24,6 +24,7 @@ from ollamon.supervisor.lifecycle.events import (
 )
 from ollamon.supervisor.lifecycle.life import Life, Sequel, describe_exit
 from ollamon.supervisor.messages import ChildState
+from ollamon.supervisor.spec import RestartPolicy
 
 Effect = Callable[[Life, Event], tuple[Life, tuple[Action, ...]]]
 Told = RequirementLost | StartTimedOut | Unwell | Dead | CannotEnd | CannotSpawn
@@ -129,16 +130,16 @@ def give_up(life: Life, event: Event) -> tuple[Life, tuple[Action, ...]]:
 
 
 def fail(life: Life, event: Event) -> tuple[Life, tuple[Action, ...]]:
-    """Say why no second try helps, and wait long."""
+    """Say why there is no second try for now, and wait long if one may come."""
     _, reason = _end_of(life, event)
-    hopeless = isinstance(event, Exited)
+    hopeless = isinstance(event, Exited) and event.code in life.rules.fatal_codes
     text = f"{reason}: no second try can mend this" if hopeless else reason
     return _failed(_ended(life, event), text)
 
 
 def _failed(life: Life, reason: str) -> tuple[Life, tuple[Action, ...]]:
     failed = replace(life, reason=reason).new_epoch()
-    retry_s = life.rules.retry_s
+    retry_s = None if life.rules.policy is RestartPolicy.NEVER else life.rules.retry_s
     return failed, (CloseSockets(),) if retry_s is None else (CloseSockets(), Wait(retry_s))
 
 

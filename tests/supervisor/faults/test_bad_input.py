@@ -66,8 +66,7 @@ def cut(stranger: int) -> Iterator[str]:
 def test_no_run_json_makes_a_stranger_ours(tmp_path, stranger, make):
     for text in make(stranger):
         (tmp_path / messages.RUN_NAME).write_text(text)
-        assert state.leftovers(tmp_path) == [], text
-        state.strangers(tmp_path)
+        assert state.remains(tmp_path).leftovers == [], text
 
 
 def spoil_run(runtime: Path) -> None:
