@@ -202,7 +202,9 @@ def _proxy(config: Config) -> ServiceSpec:
 def _dashboard(config: Config) -> ServiceSpec:
     return _child(
         "dashboard",
-        config.to_section("dashboard", "proxy", "prometheus", "helper", "ollama", "demo"),
+        config.to_section(
+            "dashboard", "proxy", "metrics", "prometheus", "helper", "ollama", "demo"
+        ),
         (_listen("dashboard.listen", config.dashboard.listen),),
         after=("prometheus", "proxy"),
         address=config.dashboard.listen.url,

@@ -22,7 +22,7 @@ PURE = {
         f"config.{name}"
         for name in ("model", "values", "layers", "checks", "positions", "wording", "section")
     ),
-    *(f"metrics.{name}" for name in ("catalog", "expressions", "panels", "series")),
+    *(f"metrics.{name}" for name in ("catalog", "expressions", "panels", "served", "series")),
     *(f"proxy.{name}" for name in ("http1", "framing", "routes", "replies", "events", "tap")),
     *(f"proxy.{name}" for name in ("labels", "lines", "reader", "outcome", "observation")),
     *(f"proxy.{name}" for name in ("records", "upstream_state")),

@@ -92,6 +92,8 @@ def _metrics() -> Iterator[str]:
         "it is never 0. `model` is one that Ollama lists or that answered, else `other`; no label",
         "holds text of a request. Names with a star are those of the stack that ollamon replaces;",
         "they never change. Beside each that breaks the conventions stands one that keeps them.",
+        "`metrics.compat` hides one of the two: `seed` the canonical one, `canonical` that of the",
+        "old stack, `both` none. The page and its queries then read the other.",
         "",
     )
     for kind in (Counter, Histogram, Gauge):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ollamon.compat import Compat
 from ollamon.config.naming import STACK, STACK_PATTERN
 from ollamon.config.values import Address, Duration, Listen, OptionalUrl, Period, Size, Url
 
@@ -59,6 +60,12 @@ class Metrics(Section):
         25, ge=1, le=200, description="Installed models with series of their own."
     )
     host_interval: Period = _text("10s", "How often CPU, memory and disk are read.")
+    compat: Compat = Field(
+        Compat.BOTH,
+        strict=False,
+        description="Names that are served: both; seed: no canonical twins; canonical: no seed "
+        "names that have a twin.",
+    )
 
 
 class HelperMode(StrEnum):

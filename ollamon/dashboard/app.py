@@ -15,7 +15,7 @@ from ollamon.access import PageAccess
 from ollamon.dashboard import view
 from ollamon.dashboard.feed import RANGES_S, Feed
 from ollamon.dashboard.guard import MAX_SOCKETS, Guard
-from ollamon.metrics.panels import PANELS
+from ollamon.metrics.panels import PANELS, Panel
 
 MAX_MESSAGE = 16 * 1024
 FIRST_TICK_S = 4.0
@@ -60,12 +60,14 @@ class Settings:
         access: Who may come in.
         run_id: What all processes of one `up` share.
         is_demo: The values are made up, and the page says so.
+        panels: What the page shows.
     """
 
     access: PageAccess
     run_id: str = ""
     version: str = ""
     is_demo: bool = False
+    panels: tuple[Panel, ...] = PANELS
     max_sockets: int = MAX_SOCKETS
 
 
@@ -78,7 +80,7 @@ def create_app(
     # The mode is named, or whatever happens to be installed is taken.
     socketio = SocketIO(app, async_mode=async_mode, **_SOCKET)
     _add_page(app, settings)
-    _add_api(app, feed)
+    _add_api(app, feed, settings.panels)
     app.after_request(_with_headers)
     app.register_error_handler(HTTPException, _explain)
     # Last, and so the outermost: Socket.IO has wrapped wsgi_app before.
@@ -99,8 +101,8 @@ def _add_page(app: Flask, settings: Settings) -> None:
         )
 
 
-def _add_api(app: Flask, feed: Feed) -> None:
-    panels = json.dumps([view.describe(panel) for panel in PANELS]).encode()
+def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
+    described = json.dumps([view.describe(panel) for panel in panels]).encode()
 
     @app.get("/api/metrics")
     def metrics() -> Response:
@@ -109,7 +111,7 @@ def _add_api(app: Flask, feed: Feed) -> None:
 
     @app.get("/api/panels")
     def declared() -> Response:
-        return _json(panels)
+        return _json(described)
 
     @app.get("/api/history")
     def history() -> Response:

@@ -29,6 +29,7 @@ from ollamon.dashboard.sources.embedded import Embedded
 from ollamon.dashboard.sources.helper import Helper
 from ollamon.dashboard.sources.prometheus import Prometheus
 from ollamon.errors import HandoverError, ListenError
+from ollamon.metrics.served import panels_of
 
 MAX_CONNECTIONS = 512
 ALIVE_EVERY_S = 5.0
@@ -55,9 +56,10 @@ def build_feed(config: Config, notifier: handover.Notifier) -> Feed:
     """Wire the sources that the configuration names."""
     engine = config.prometheus.engine_url
     has_helper = config.helper.mode is not HelperMode.OFF
+    panels = panels_of(config.metrics.compat)
     sources = Sources(
-        Embedded(config.proxy.metrics_listen.url),
-        Prometheus(engine) if engine else None,
+        Embedded(config.proxy.metrics_listen.url, panels),
+        Prometheus(engine, panels) if engine else None,
         Helper(config.helper.listen.url) if has_helper else None,
     )
     plan = Plan(
@@ -81,6 +83,7 @@ def serve(config: Config, run_id: str, listener: socket.socket, notifier: handov
         run_id,
         ollamon.__version__,
         config.demo.enabled,
+        panels_of(config.metrics.compat),
     )
     app, socketio = create_app(settings, feed, async_mode="gevent")
     server = WSGIServer(listener, app, log=None, spawn=Pool(MAX_CONNECTIONS))

@@ -8,8 +8,11 @@ Prefixes: `ollama_proxy_` for what passed the proxy and all seed names, `ollama_
 machine, `ollamon_` for ollamon itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ollamon.compat import Compat
 
 # Upper bounds; boundaries may be added, never removed. Local models take minutes where hosted ones
 # take seconds, so the top is far beyond OpenTelemetry's 10 s for the first token.
@@ -48,6 +51,13 @@ class Origin(StrEnum):
     ADDED = "added"
 
 
+class Fold(StrEnum):
+    """How the series of a twin become the one series of the seed's family."""
+
+    SUM = "sum"
+    MEAN = "mean"
+
+
 # Compared by identity: each is declared once, and a hash of all fields costs every look-up.
 @dataclass(frozen=True, slots=True, eq=False)
 class Metric:
@@ -59,7 +69,10 @@ class Metric:
         labels: Label names, all of bounded value sets.
         origin: Seed names are a contract and never change.
         twin_of: The seed family that a canonical one mirrors.
-        scale: Seed value = scale * value of the twin.
+        scale: Seed value = scale * folded series of the twin; of a counter, their rate; of a
+            histogram, 1 / value.
+        fold: How the twin's series are folded.
+        part: (label, value) of the only series of the twin that the seed's family mirrors.
         from_birth: Exported as 0 before the first observation; else absent while unknown.
     """
 
@@ -69,6 +82,8 @@ class Metric:
     origin: Origin = Origin.ADDED
     twin_of: "Metric | None" = None
     scale: float = 1.0
+    fold: Fold = Fold.SUM
+    part: tuple[str, str] | None = None
     from_birth: bool = False
 
 
@@ -112,8 +127,16 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
     return Histogram(f"ollama_proxy_{name}", text, labels, from_birth=True, buckets=buckets)
 
 
-def _twin(name: str, text: str, of: Metric, scale: float, *labels: str) -> Gauge:
-    return Gauge(f"ollama_{name}", text, labels, Origin.TWIN, of, scale)
+def _twin(
+    name: str,
+    text: str,
+    of: Metric,
+    scale: float,
+    *labels: str,
+    fold: Fold = Fold.SUM,
+    part: tuple[str, str] | None = None,
+) -> Gauge:
+    return Gauge(f"ollama_{name}", text, labels, Origin.TWIN, of, scale, fold, part)
 
 
 REQUESTS = _seed_counter(
@@ -181,10 +204,16 @@ GPU_UTILIZATION = _twin(
     GPU_RESIDENCY_PERCENT,
     100,
     "gpu",
+    fold=Fold.MEAN,
 )
 GPU_POWER = _twin("gpu_power_watts", "Power drawn by a GPU.", GPU_POWER_MILLIWATTS, 1000, "gpu")
 HOST_POWER = _twin(
-    "host_power_watts", "Power by component.", CPU_POWER_MILLIWATTS, 1000, "component"
+    "host_power_watts",
+    "Power by component.",
+    CPU_POWER_MILLIWATTS,
+    1000,
+    "component",
+    part=("component", "cpu"),
 )
 HOST_CPU_TEMPERATURE = _twin(
     "host_cpu_temperature_celsius", "Temperature of the CPU.", CPU_TEMPERATURE, 1
@@ -402,3 +431,18 @@ CATALOG: tuple[Metric, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Metric)
 )
 """Every metric, in the order of this file."""
+TWINS: Mapping[Metric, Metric] = {
+    metric.twin_of: metric for metric in CATALOG if metric.twin_of is not None
+}
+"""Family of the seed -> its twin."""
+
+
+def hidden(compat: Compat) -> frozenset[Metric]:
+    """Return the families that are not served."""
+    match compat:
+        case Compat.BOTH:
+            return frozenset()
+        case Compat.SEED:
+            return frozenset(TWINS.values())
+        case Compat.CANONICAL:
+            return frozenset(TWINS)

@@ -373,10 +373,7 @@ class Ratio(Expression):
 
     def promql(self) -> str:
         """A division, which binds to the left."""
-        divisor = self.divisor.promql()
-        return f"{self.dividend.promql()} / " + (
-            f"({divisor})" if self.divisor.is_division else divisor
-        )
+        return f"{self.dividend.promql()} / {_as_divisor(self.divisor)}"
 
     def eval(self, series: SeriesStore, t: float) -> Vector:
         """Values of the series that both have."""
@@ -415,6 +412,64 @@ class Scale(Expression):
         for divisor in self.divisors:
             scaled = {key: value / divisor for key, value in scaled.items()}
         return scaled
+
+
+@dataclass(frozen=True)
+class Times(Expression):
+    """`inner * factor`."""
+
+    inner: Expression
+    factor: float
+    is_division = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Unchanged."""
+        return self.inner.labels
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Unchanged."""
+        return self.inner.names
+
+    def promql(self) -> str:
+        """A product, which binds as a division does."""
+        return f"{self.inner.promql()} * {self.factor:g}"
+
+    def eval(self, series: SeriesStore, t: float) -> Vector:
+        """Every value multiplied."""
+        return {key: value * self.factor for key, value in self.inner.eval(series, t).items()}
+
+
+@dataclass(frozen=True)
+class Inverse(Expression):
+    """`1 / inner`."""
+
+    inner: Expression
+    is_division = True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Unchanged."""
+        return self.inner.labels
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Unchanged."""
+        return self.inner.names
+
+    def promql(self) -> str:
+        """A division of one."""
+        return f"1 / {_as_divisor(self.inner)}"
+
+    def eval(self, series: SeriesStore, t: float) -> Vector:
+        """Infinite where the value is 0."""
+        return {key: divide(1, value) for key, value in self.inner.eval(series, t).items()}
+
+
+def _as_divisor(expression: Expression) -> str:
+    query = expression.promql()
+    return f"({query})" if expression.is_division else query
 
 
 def _total(values: list[float]) -> float:

@@ -26,6 +26,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
+from ollamon.compat import Compat
 from ollamon.metrics import catalog
 
 Labels = tuple[str, ...]
@@ -44,16 +45,19 @@ class Board(Collector):
     """Values that may be unknown, by metric and label values. Thread-safe.
 
     Args:
-        metrics: What the board serves; in this order.
+        metrics: What the board takes, and serves in this order.
         clock: Monotonic seconds.
+        hidden: What it takes and does not serve.
     """
 
     def __init__(
         self,
         metrics: tuple[catalog.Metric, ...],
         clock: Callable[[], float] = time.monotonic,
+        hidden: frozenset[catalog.Metric] = frozenset(),
     ) -> None:
         self._clock = clock
+        self._hidden = hidden
         self._lock = threading.Lock()
         self._values: dict[catalog.Metric, dict[Labels, _Known]] = {key: {} for key in metrics}
         self._sources: list[Callable[[], None]] = []
@@ -104,6 +108,7 @@ class Board(Collector):
             known = {
                 metric: {labels: item.value for labels, item in series.items() if item.until > now}
                 for metric, series in self._values.items()
+                if metric not in self._hidden
             }
         yield from _families(known)
 
@@ -293,14 +298,23 @@ class Live(Collector):
 class Instruments:
     """Every metric of the catalog, alive on one registry.
 
+    Args:
+        registry: Where scrapes find what is not hidden.
+        clock: Monotonic seconds.
+        compat: Which names are served; what is hidden counts all the same.
+
     Attributes:
         board: The values that may be unknown.
         ledger: The counts that balance on every scrape.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: CollectorRegistry,
+        clock: Callable[[], float] = time.monotonic,
+        compat: Compat = Compat.BOTH,
     ) -> None:
+        unseen = catalog.hidden(compat)
         self._counters: dict[catalog.Metric, CounterSeries] = {}
         self._histograms: dict[catalog.Metric, HistogramSeries] = {}
         live: dict[catalog.Metric, _Family] = {}
@@ -309,10 +323,10 @@ class Instruments:
                 live[metric] = self._histograms[metric] = HistogramSeries(metric)
             elif isinstance(metric, catalog.Counter) and _is_counted(metric):
                 live[metric] = self._counters[metric] = CounterSeries(metric)
-        registry.register(Live(live))
+        registry.register(Live({each: live[each] for each in live if each not in unseen}))
         self.ledger = Ledger(LEDGER)
         registry.register(self.ledger)
-        self.board = Board(tuple(m for m in catalog.CATALOG if not m.from_birth), clock)
+        self.board = Board(tuple(m for m in catalog.CATALOG if not m.from_birth), clock, unseen)
         registry.register(self.board)
 
     def counter(self, metric: catalog.Counter) -> CounterSeries:

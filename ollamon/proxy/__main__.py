@@ -116,7 +116,7 @@ def _run_in_loop(proxy: Coroutine[Any, Any, None]) -> None:
 
 async def _run(config: Config, run_id: str, sockets: Sockets, notifier: Notifier) -> None:
     registry = CollectorRegistry()
-    instruments = Instruments(registry)
+    instruments = Instruments(registry, compat=config.metrics.compat)
     show_own_process(instruments.board)
     recorder = Recorder(instruments, max_models=config.metrics.max_models)
     upstream = UpstreamBox()

@@ -43,6 +43,10 @@ _UP: Mapping[State, float | None] = {
     State.PERMISSION_DENIED: None,
     State.UNAVAILABLE: None,
 }
+_FOLDS: Mapping[catalog.Fold, Callable[[list[float]], float]] = {
+    catalog.Fold.SUM: sum,
+    catalog.Fold.MEAN: fmean,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -214,17 +218,14 @@ def helper_samples(reading: Reading) -> Samples:
     def each(value: Callable[[Gpu], float | None]) -> dict[Labels, float | None]:
         return {(gpu.id,): value(gpu) for gpu in reading.gpu}
 
-    cpu = _scaled(reading.cpu.power_mw, 1000)
-    power: Values = {("cpu",): cpu, ("ane",): _scaled(reading.soc.ane_power_mw, 1000)}
+    power: Values = {
+        ("cpu",): _scaled(reading.cpu.power_mw, 1000),
+        ("ane",): _scaled(reading.soc.ane_power_mw, 1000),
+    }
     return {
-        **_pair(
-            catalog.GPU_UTILIZATION,
-            each(lambda gpu: _scaled(gpu.utilization_percent, 100)),
-            combine=fmean,
-        ),
+        **_pair(catalog.GPU_UTILIZATION, each(lambda gpu: _scaled(gpu.utilization_percent, 100))),
         **_pair(catalog.GPU_POWER, each(lambda gpu: _scaled(gpu.power_mw, 1000))),
-        **_pair(catalog.HOST_POWER, {("cpu",): cpu}),
-        catalog.HOST_POWER: power,
+        **_pair(catalog.HOST_POWER, power),
         **_pair(catalog.HOST_CPU_TEMPERATURE, {(): reading.cpu.temperature_celsius}),
         catalog.GPU_INFO: {(gpu.id, gpu.vendor, gpu.name): 1.0 for gpu in reading.gpu},
         catalog.HOST_THERMAL_LEVEL: {(): reading.thermal.level},
@@ -273,16 +274,17 @@ def _scaled(value: float | None, divisor: float) -> float | None:
     return None if value is None else value / divisor
 
 
-def _pair(
-    twin: catalog.Gauge,
-    values: Values,
-    combine: Callable[[list[float]], float] = sum,
-) -> Samples:
+def _pair(twin: catalog.Gauge, values: Values) -> Samples:
     """A canonical family and the seed's, from one observation."""
-    known = [value for value in values.values() if value is not None]
-    seed = twin.twin_of
+    seed, part = twin.twin_of, twin.part
     assert seed is not None  # noqa: S101
-    return {twin: values, seed: {(): twin.scale * combine(known) if known else None}}
+    known = [
+        value
+        for labels, value in values.items()
+        if value is not None and (part is None or part in zip(twin.labels, labels, strict=True))
+    ]
+    folded = _FOLDS[twin.fold](known) if known else None
+    return {twin: values, seed: {(): None if folded is None else twin.scale * folded}}
 
 
 async def ask_helper(address: Address) -> bytes:

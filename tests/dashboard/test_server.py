@@ -228,6 +228,16 @@ def test_the_sources_are_those_of_the_configuration(tables, has_prometheus, has_
     assert (feed._sources.helper is not None) is has_helper
 
 
+@pytest.mark.parametrize("compat", ["both", "seed", "canonical"])
+def test_the_page_reads_the_names_that_the_proxy_serves(start, proxy, compat):
+    child = start({"metrics": {"compat": compat}}).wait_ready()
+    declared = {panel["id"]: panel["promql"] for panel in json.loads(child.get("/api/panels")[1])}
+    name = ("ollama_proxy_memory_usage_bytes", "ollama_host_memory_used_bytes")
+    assert declared["memory"] == f"{name[compat == 'canonical']} / 1024 / 1024"
+    tick = eventually(lambda: child.tick()["panels"], "panels")
+    assert tick["memory"] == ({} if compat == "canonical" else {"all": 10})
+
+
 class RealPrometheus:
     """A child that scrapes the proxy, and may be killed and started again."""
 

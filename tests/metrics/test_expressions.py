@@ -14,6 +14,7 @@ from ollamon.metrics.expressions import (
     Count,
     Expression,
     Increase,
+    Inverse,
     Max,
     Part,
     Quantile,
@@ -21,6 +22,7 @@ from ollamon.metrics.expressions import (
     Ratio,
     Scale,
     Sum,
+    Times,
     Value,
     Where,
     bucket_quantile,
@@ -58,6 +60,11 @@ INF, NAN = math.inf, math.nan
             "(ollama_proxy_active_requests / ollama_proxy_active_requests)",
         ),
         (Scale(Value(ACTIVE), (1024, 0.5)), "ollama_proxy_active_requests / 1024 / 0.5"),
+        (Times(Average(Value(ACTIVE)), 100), "avg(ollama_proxy_active_requests) * 100"),
+        (
+            Inverse(Times(Value(ACTIVE), 100)),
+            "1 / (ollama_proxy_active_requests * 100)",
+        ),
         (Increase(TOKENS, 3600), "increase(ollama_proxy_generated_tokens_total[1h])"),
         (
             Rate(TOKENS, 7 * 86400, offset_s=900),
