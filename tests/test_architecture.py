@@ -29,6 +29,7 @@ PURE = {
     *(f"proxy.dialects.{name}" for name in ("ollama", "openai", "anthropic", "fragments")),
     *(f"dashboard.{name}" for name in ("view", "status")),
     *(f"supervisor.{name}" for name in ("spec", "lifecycle", "order", "messages", "verdict")),
+    "supervisor.marks",
 }
 TOP_LEVEL = {
     *("pyproject.toml", "ollamon", "tests", "scripts", "prometheus.yml", "docs"),

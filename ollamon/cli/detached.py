@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from ollamon.supervisor.messages import (
     status_from_json,
     to_json,
 )
+from ollamon.supervisor.output import RotatingFile
+from ollamon.supervisor.spec import LogSpec
 
 LOG_NAME = "supervisor.log"
 LOG_LINES = 10
@@ -45,13 +48,16 @@ LOG_LINES = 10
 class Reporter:
     """The supervisor's side of the pipe."""
 
-    def __init__(self, descriptor: int, *, is_awaited: bool) -> None:
+    def __init__(self, descriptor: int, *, is_awaited: bool, log: "OwnLog | None" = None) -> None:
         os.set_inheritable(descriptor, False)
+        self._log = log
         self._descriptor = descriptor
         self._is_awaited = is_awaited
 
     def show(self, event: Event) -> None:
-        """Pass an event on."""
+        """Pass an event on, and write it down."""
+        if self._log is not None:
+            self._log.write(event)
         self._write({"event": to_json(event)})
 
     def conclude(self, event: Event, status: StackStatus) -> bool:
@@ -83,9 +89,39 @@ class Reporter:
             self.close()
 
 
+class OwnLog:
+    """The file that stdout and stderr of the supervisor in the background are."""
+
+    def __init__(self, log: LogSpec, descriptors: Sequence[int] = (1, 2)) -> None:
+        self._file = RotatingFile(log.folder / LOG_NAME, log.max_bytes, log.keep)
+        self._max_bytes = log.max_bytes
+        self._descriptors = descriptors
+
+    def write(self, event: Event) -> None:
+        """Add an event, in a new file when the old one is full."""
+        moment = datetime.fromtimestamp(event.t, UTC).isoformat(timespec="milliseconds")
+        line = f"{moment} {event.child or 'stack'} {event.state} {event.detail}".rstrip()
+        with suppress(OSError):
+            self._make_room()
+            os.write(self._descriptors[0], line.encode() + b"\n")
+
+    def _make_room(self) -> None:
+        facts = os.fstat(self._descriptors[0])
+        if facts.st_size < self._max_bytes or not self._is_mine(facts):
+            return
+        self._file.rotate()
+        fresh = _open_log(self._file.path)
+        for descriptor in self._descriptors:
+            os.dup2(fresh, descriptor)
+        os.close(fresh)
+
+    def _is_mine(self, facts: os.stat_result) -> bool:
+        return os.path.samestat(facts, self._file.path.stat())
+
+
 def report(plan: Plan, descriptor: int, *, is_awaited: bool) -> int:
     """Be the supervisor in the background; return the exit code."""
-    reporter = Reporter(descriptor, is_awaited=is_awaited)
+    reporter = Reporter(descriptor, is_awaited=is_awaited, log=OwnLog(plan.stack.log))
     try:
         return asyncio.run(supervise(plan, reporter, None))
     except OllamonError as error:
@@ -129,9 +165,7 @@ def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool)
     # -P: a module of the working directory must not stand in for one of ours.
     argv = [sys.executable, "-P", "-m", "ollamon.cli", *words, wait, "--report-fd", str(report_to)]
     try:
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        output = os.open(log, flags, 0o600)
+        output = _open_log(log)
     except OSError as error:
         os.close(report_to)
         raise StartError(f"cannot write {log}: {error.strerror}") from None
@@ -151,6 +185,11 @@ def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool)
     # It outlives us, and Popen shall not complain about that.
     process.returncode = 0
     return process.pid, offset
+
+
+def _open_log(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def _follow(

@@ -243,7 +243,7 @@ class Keeper:
         epoch = self.life.epoch
         self._world.reaper.watch(child.pid, lambda code: self._leader_left(epoch, code))
         self._seen.begin(child.pid)
-        self.output.follow(child.output)
+        self.output.follow(child.output, self._world.run_id, child.pid)
         self._watch = self._begin_watch(child)
         limit_s = self.spec.start_timeout_s
         self._set_timer(limit_s, lifecycle.StartTimedOut(epoch, f"not ready within {limit_s:g} s"))

@@ -171,7 +171,7 @@ class Supervisor:
         for service in self._stack.services:
             lost = functools.partial(self._log_is_lost, service.name)
             output = Output(self._loop, service.name, self._stack.log, console, lost)
-            held.callback(output.file.close)
+            held.callback(output.close)
             held_sockets = sockets[service.name]
             self._roster.add(Keeper(service, world, held_sockets, output, self._child_changed))
         self._listen_to_signals()
@@ -214,7 +214,7 @@ class Supervisor:
 
     def _reopen_logs(self) -> None:
         for keeper in self._roster:
-            keeper.output.file.close()
+            keeper.output.close()
 
     def _child_changed(self, keeper: Keeper) -> None:
         self._journal.emit(keeper.spec.name, keeper.state, keeper.detail(), keeper.pid)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ollamon.cli.detached import LOG_NAME, Reporter
+from ollamon.cli.detached import LOG_NAME, OwnLog, Reporter
 from ollamon.cli.running import await_other, find, require_same
 from ollamon.errors import AlreadyRunningError
 from ollamon.supervisor.messages import Event, StackState
@@ -281,3 +281,34 @@ def test_ctrl_c_while_it_starts_leaves_nothing(stack, after):
 def supervisor_of(pid: int) -> int | None:
     children = psutil.Process(pid).children()
     return next((child.pid for child in children if "--report-fd" in child.cmdline()), None)
+
+
+def test_the_supervisors_own_log_is_rotated_as_the_others_are(tmp_path):
+    log = LogSpec(tmp_path, 200, 2)
+    path = tmp_path / LOG_NAME
+    own = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    errors = os.dup(own)
+    told = OwnLog(log, (own, errors))
+    for number in range(10):
+        told.write(Event(1.5, 0.0, "proxy", "ready", f"for the {number}th time"))
+    os.write(errors, b"Traceback\n")
+    os.close(own)
+    os.close(errors)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        *(LOG_NAME, f"{LOG_NAME}.1", f"{LOG_NAME}.2")
+    ]
+    first, *_, last = path.read_text().splitlines()
+    assert first == "1970-01-01T00:00:01.500+00:00 proxy ready for the 8th time"
+    assert last == "Traceback"
+
+
+def test_a_log_that_is_another_file_is_left_alone(tmp_path):
+    other = tmp_path / "other"
+    own = os.open(other, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    (tmp_path / LOG_NAME).touch()
+    told = OwnLog(LogSpec(tmp_path, 10, 2), (own,))
+    told.write(Event(0.0, 0.0, "", "ready"))
+    told.write(Event(0.0, 0.0, "", "stopping"))
+    os.close(own)
+    assert len(other.read_text().splitlines()) == 2
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["other", LOG_NAME]

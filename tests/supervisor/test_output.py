@@ -1,7 +1,9 @@
 import asyncio
 import errno
 import os
+import time
 
+from ollamon.supervisor import logfiles, marks
 from ollamon.supervisor.output import RING, Output, RotatingFile
 from ollamon.supervisor.spec import LogSpec
 
@@ -79,13 +81,13 @@ async def test_what_is_left_in_the_pipe_is_read_at_the_end(tmp_path):
     output = Output(asyncio.get_running_loop(), "a", LogSpec(tmp_path, 10**7, 1), None)
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
-    output.follow(read_end)
+    output.follow(read_end, "7f3a", 1)
     os.write(write_end, b"one\n\ntwo\nthr")
     output.finish()
     output.finish()
     os.close(read_end)
     os.close(write_end)
-    output.file.close()
+    output.close()
     assert output.tail(2) == ("two", "thr")
     assert output.file.path.read_bytes() == b"one\n\ntwo\nthr"
 
@@ -95,11 +97,65 @@ async def test_memory_stays_bounded(tmp_path):
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
     for _ in range(40):
-        output.follow(read_end)
+        output.follow(read_end, "7f3a", 1)
         os.write(write_end, b"x" * 60_000 + b"\n")
         output.finish()
     os.close(read_end)
     os.close(write_end)
-    output.file.close()
+    output.close()
     assert len(output._ring) <= 2 * RING
     assert len(output.tail(10)) == 2
+
+
+def incarnation(output: Output, pid: int, *texts: bytes) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    output.follow(read_end, "7f3a", pid)
+    for text in texts:
+        os.write(write_end, text)
+        output._read()
+    os.close(write_end)
+    output.finish()
+    os.close(read_end)
+
+
+async def test_what_the_last_dead_incarnation_wrote_is_found_over_rotated_files(tmp_path):
+    output = Output(asyncio.get_running_loop(), "a", LogSpec(tmp_path, 100, 3), None)
+    incarnation(output, 1, b"first\n")
+    second = [b"%d%s\n" % (number, b"x" * 38) for number in range(5)]
+    incarnation(output, 2, *second)
+    output.close()
+    parts = logfiles.parts(tmp_path, "a")
+    assert [part.path.name for part in parts] == ["a.log.2", "a.log.1", "a.log"]
+    assert b"".join(map(logfiles.read, marks.previous(parts))) == b"".join(second)
+    whole = b"first\n" + b"".join(second)
+    assert b"".join(map(logfiles.read, marks.since(parts, time.time() - 60))) == whole
+    assert marks.since(parts, time.time() + 60) == []
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"a.{kind}{number}" for kind in ("log", "marks") for number in ("", ".1", ".2"))
+    }
+    assert logfiles.parts(tmp_path, "b") == []
+
+
+async def test_time_is_marked_once_a_second(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    output = Output(asyncio.get_running_loop(), "a", LogSpec(tmp_path, 10**7, 3), None)
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    output.follow(read_end, "7f3a", 7)
+    for moment in (1000.1, 1000.9, 1001.2, 990.0):
+        now = moment
+        os.write(write_end, b"12345\n")
+        output._read()
+    output.finish()
+    output.close()
+    os.close(read_end)
+    os.close(write_end)
+    assert (tmp_path / "a.marks").read_text().splitlines() == [
+        "0 1000.000 start 7f3a 7",
+        "0 1000.100 time",
+        "12 1001.200 time",
+        "18 990.000 time",
+        "24 990.000 end",
+    ]
