@@ -31,11 +31,13 @@ class Handover:
         section: Its part of the configuration, resolved; JSON types only.
         run_id: Eight hex digits that all processes of one `up` share.
         sockets: Name of a listening socket -> descriptor inherited by the child.
+        run_file: Path of the file in which the supervisor says how its children fare; "" is none.
     """
 
     section: Mapping[str, object]
     run_id: str = ""
     sockets: Mapping[str, int] = field(default_factory=dict)
+    run_file: str = ""
 
     def listening(self, name: str, host: str, port: int) -> socket.socket:
         """Return the socket of that name, bound by the supervisor, or bind one.
@@ -64,6 +66,7 @@ def encode(handover: Handover) -> bytes:
         "section": dict(handover.section),
         "run_id": handover.run_id,
         "sockets": dict(handover.sockets),
+        "run_file": handover.run_file,
     }
     line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
     if len(line) > MAX_BYTES:
@@ -89,8 +92,9 @@ def decode(line: bytes) -> Handover:
             "section": dict(section),
             "run_id": str(run_id),
             "sockets": dict(sockets),
+            "run_file": str(run_file),
         } if all(type(number) is int for number in sockets.values()):
-            return Handover(section, run_id, sockets)
+            return Handover(section, run_id, sockets, run_file)
         case _:
             raise HandoverError("cannot read the handover: not a line of version 1")
 

@@ -12,7 +12,10 @@ from ollamon.errors import HandoverError, ListenError
 from ollamon.handover import Handover, Notifier
 
 FULL = Handover(
-    {"proxy": {"listen": "127.0.0.1:1"}, "n": [1, None, True]}, "0a1b2c3d", {"listen": 7}
+    {"proxy": {"listen": "127.0.0.1:1"}, "n": [1, None, True]},
+    "0a1b2c3d",
+    {"listen": 7},
+    "/run/here/run.json",
 )
 
 
@@ -33,17 +36,22 @@ def test_what_was_encoded_is_decoded():
     assert handover.decode(line) == FULL
 
 
+def broken(**changes: object) -> bytes:
+    return json.dumps({**json.loads(handover.encode(Handover({}))), **changes}).encode() + b"\n"
+
+
 BROKEN = {
     "nothing": b"",
     "cut off": handover.encode(FULL)[:-1],
     "no JSON": b"{\n",
     "nested without end": b"[" * 100_000 + b"\n",
     "no object": b"[]\n",
-    "another version": b'{"v":2,"section":{},"run_id":"","sockets":{}}\n',
-    "no section": b'{"v":1,"run_id":"","sockets":{}}\n',
-    "a section that is no table": b'{"v":1,"section":[],"run_id":"","sockets":{}}\n',
-    "a descriptor that is no number": b'{"v":1,"section":{},"run_id":"","sockets":{"a":"3"}}\n',
-    "a descriptor that is a boolean": b'{"v":1,"section":{},"run_id":"","sockets":{"a":true}}\n',
+    "another version": broken(v=2),
+    "no section": b'{"v":1,"run_id":"","sockets":{},"run_file":""}\n',
+    "a section that is no table": broken(section=[]),
+    "a descriptor that is no number": broken(sockets={"a": "3"}),
+    "a descriptor that is a boolean": broken(sockets={"a": True}),
+    "a file that is no path": broken(run_file=None),
 }
 
 
@@ -130,6 +138,7 @@ def test_a_section_holds_json_only():
         "section": {},
         "run_id": "",
         "sockets": {},
+        "run_file": "",
     }
 
 

@@ -421,6 +421,14 @@ LABELS_DROPPED = Counter(
     ("label",),
     from_birth=True,
 )
+COMPONENT_UP = Gauge(
+    "ollamon_component_up", "1 while a process of ollamon is ready, else 0.", ("component",)
+)
+COMPONENT_RESTARTS = Counter(
+    "ollamon_component_restarts_total",
+    "Restarts of a process of ollamon, since the supervisor's start.",
+    ("component",),
+)
 PROCESS_START = Gauge("process_start_time_seconds", "When the proxy started.")
 PROCESS_CPU = Counter("process_cpu_seconds_total", "CPU time of the proxy.")
 PROCESS_MEMORY = Gauge("process_resident_memory_bytes", "Memory of the proxy.")

@@ -20,10 +20,11 @@ from ollamon.access import PageAccess, ProxyAccess
 from ollamon.config.model import Config
 from ollamon.config.section import config_of
 from ollamon.errors import HandoverError, ListenError
-from ollamon.handover import Notifier
+from ollamon.handover import Handover, Notifier
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy import admin, hardware
 from ollamon.proxy.admin import AdminView
+from ollamon.proxy.components import show_components
 from ollamon.proxy.own import show_own_process
 from ollamon.proxy.poller import poll_ollama
 from ollamon.proxy.pool import UpstreamAddress
@@ -101,7 +102,7 @@ def main() -> int:
     except (HandoverError, ListenError) as error:
         _log.error("%s", error)
         return error.exit_code
-    _run_in_loop(_run(config, received.run_id, sockets, notifier))
+    _run_in_loop(_run(config, received, sockets, notifier))
     return 0
 
 
@@ -114,10 +115,11 @@ def _run_in_loop(proxy: Coroutine[Any, Any, None]) -> None:
         uvloop.run(proxy)
 
 
-async def _run(config: Config, run_id: str, sockets: Sockets, notifier: Notifier) -> None:
+async def _run(config: Config, told: Handover, sockets: Sockets, notifier: Notifier) -> None:
     registry = CollectorRegistry()
     instruments = Instruments(registry, compat=config.metrics.compat)
     show_own_process(instruments.board)
+    show_components(instruments.board, told.run_file, told.run_id)
     recorder = Recorder(instruments, max_models=config.metrics.max_models)
     upstream = UpstreamBox()
     stop = Stop(config.proxy.drain_timeout)
@@ -127,7 +129,7 @@ async def _run(config: Config, run_id: str, sockets: Sockets, notifier: Notifier
         view = AdminView(
             registry=registry,
             recorder=recorder,
-            run_id=run_id,
+            run_id=told.run_id,
             access=PageAccess.of(port, config.proxy.allowed_hosts),
             is_draining=lambda: relay.is_draining,
             upstream=lambda: upstream.state,

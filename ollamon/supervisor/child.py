@@ -49,14 +49,20 @@ class Child:
                 os.close(descriptor)
 
 
-def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int]) -> Child:
+def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: str) -> Child:
     """Start the process of a service, in a group of its own.
+
+    Args:
+        spec: The service.
+        run_id: What all processes of one life of the supervisor share.
+        sockets: As `Handover.sockets`.
+        run_file: As `Handover.run_file`.
 
     Raises:
         OSError: The program cannot be run, or the system has no room.
         HandoverError: Its section is too long.
     """
-    line = _handover_line(spec, run_id, sockets)
+    line = _handover_line(spec, run_id, sockets, run_file)
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         output_read, output_write = _pipe(ours, theirs)
         notify_read, notify_write = _pipe(ours, theirs)
@@ -100,10 +106,12 @@ def spawn_guard(argv: Sequence[str], run_id: str) -> tuple[int, int]:
     return pid, write_end
 
 
-def _handover_line(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int]) -> bytes | None:
+def _handover_line(
+    spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: str
+) -> bytes | None:
     if spec.section is None:
         return None
-    return handover.encode(Handover(spec.section, run_id, sockets))
+    return handover.encode(Handover(spec.section, run_id, sockets, run_file))
 
 
 def _environment(spec: ServiceSpec, run_id: str, notify: int) -> dict[str, str]:

@@ -36,12 +36,17 @@ PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, err
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all keepers of a stack share."""
+    """What all keepers of a stack share.
+
+    Attributes:
+        run_file: As `Handover.run_file`.
+    """
 
     loop: asyncio.AbstractEventLoop
     reaper: reaper.Reaper
     guard: GuardLink
     run_id: str
+    run_file: str
     start_task: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -225,7 +230,8 @@ class Keeper:
             self._report_no_process(taken, is_final=True)
             return
         try:
-            child = spawn(self.spec, self._world.run_id, self._sockets.open())
+            world = self._world
+            child = spawn(self.spec, world.run_id, self._sockets.open(), world.run_file)
         except PortInUseError as error:
             # All are closed by now, so what is taken is a stranger's.
             detail = preflight.describe_taken(self.spec.listens) or str(error)

@@ -166,7 +166,10 @@ class Supervisor:
         held.callback(self._reaper.stop)
         self._guard = GuardLink(self._loop, self._reaper, self.run_id)
         self._guard.start()
-        world = World(self._loop, self._reaper, self._guard, self.run_id, tasks.create_task)
+        run_file = str(self._stack.runtime.absolute() / messages.RUN_NAME)
+        world = World(
+            self._loop, self._reaper, self._guard, self.run_id, run_file, tasks.create_task
+        )
         console = self._open_console(held)
         for service in self._stack.services:
             lost = functools.partial(self._log_is_lost, service.name)

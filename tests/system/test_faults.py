@@ -48,6 +48,16 @@ def test_a_killed_child_serves_again_and_the_others_go_on(name, stack):
     others = [other for other in CHILDREN if other != name]
     assert [after[other]["pid"] for other in others] == [before[other]["pid"] for other in others]
     assert "The sky is blue" in chat(stack.url("proxy"))
+    wanted = {each: (1.0, float(each == name)) for each in CHILDREN}
+    eventually(lambda: told_of_components(stack) == wanted, "metrics tell the same")
+
+
+def told_of_components(stack: Stack) -> dict[str, tuple[float | None, ...]]:
+    """What /metrics says of each child: whether it is up, and its restarts."""
+    families = ("ollamon_component_up", "ollamon_component_restarts_total")
+    return {
+        each: tuple(stack.total(family, component=each) for family in families) for each in CHILDREN
+    }
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(stack):
