@@ -51,6 +51,12 @@ class Proxy(Section):
         description="Ask OpenAI chat streams for their token counts; clients do not see it.",
     )
     upstream_host: str = Field("", description="Host to send upstream; empty: the one of its URL.")
+    recent_requests: int = Field(
+        20_000,
+        ge=100,
+        le=1_000_000,
+        description="Ended requests that are held for the dashboard; 101 bytes each.",
+    )
 
 
 class Metrics(Section):

@@ -120,7 +120,11 @@ async def _run(config: Config, told: Handover, sockets: Sockets, notifier: Notif
     instruments = Instruments(registry, compat=config.metrics.compat)
     show_own_process(instruments.board)
     show_components(instruments.board, told.run_file, told.run_id)
-    recorder = Recorder(instruments, max_models=config.metrics.max_models)
+    recorder = Recorder(
+        instruments,
+        max_models=config.metrics.max_models,
+        recent=config.proxy.recent_requests,
+    )
     upstream = UpstreamBox()
     stop = Stop(config.proxy.drain_timeout)
     async with relaying(_settings(config), recorder, sockets.listen) as relay:

@@ -1,7 +1,7 @@
 """The admin server on :8001: /metrics, health, and what was and is going on.
 
 A scrape renders in a thread and its result is used for a second, so that no number of scrapers can
-delay a relayed byte.
+delay a relayed byte. Rows of requests are made into JSON in a thread too.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ _SWITCH_INTERVAL_S = 0.0005
 # A client may name any version of the text format; each is an entry of its own.
 _MAX_RENDERINGS = 8
 _PLAIN = "text/plain"
+MAX_ROWS = 1000
+_ROWS = 200
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -69,8 +71,12 @@ def create_app(view: AdminView) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         return _ready(view)
 
-    async def recent(_: web.Request) -> web.Response:
-        return _json({"requests": [asdict(record) for record in view.recorder.recent()]})
+    async def recent(request: web.Request) -> web.Response:
+        limit = _number(request, "limit", _ROWS)
+        if limit > MAX_ROWS:
+            return _error(400, f"limit: at most {MAX_ROWS}")
+        since = _number(request, "since", view.recorder.ring.last - limit)
+        return await _requests(view.recorder, since, limit)
 
     async def in_flight(_: web.Request) -> web.Response:
         return _json({"requests": [asdict(request) for request in view.recorder.in_flight()]})
@@ -127,6 +133,35 @@ class Exposition:
     def _render(self, encode: Callable[[CollectorRegistry], bytes]) -> tuple[bytes, bytes]:
         text = encode(self._registry)
         return text, gzip.compress(text, compresslevel=1)
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    """Return a whole number of the query. Raises HTTPBadRequest: it is none."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise web.HTTPBadRequest(reason=f"{name}: expected a whole number")
+    return int(text)
+
+
+async def _requests(recorder: Recorder, since: int, limit: int) -> web.Response:
+    """Answer with the requests that ended after `since`, oldest first, and those that run."""
+    ring = recorder.ring
+    rows = ring.since(since, limit)
+    document = {
+        "v": 1,
+        "start": ring.start,
+        "first": ring.first,
+        "last": ring.last,
+        "in_flight": [asdict(request) for request in recorder.in_flight()],
+    }
+
+    def render() -> str:
+        records = [record._asdict() for record in rows.records()]
+        return json.dumps({**document, "requests": records}, allow_nan=False)
+
+    return web.json_response(text=await asyncio.to_thread(render))
 
 
 def _ready(view: AdminView) -> web.Response:

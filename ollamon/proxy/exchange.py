@@ -7,6 +7,7 @@ more but its end, because an exchange that is not counted would be active for ev
 import contextlib
 from collections.abc import Callable
 
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
 from ollamon.proxy.tap import AnswerHead, Ending, Meter, Rejection, Tap
 
@@ -21,14 +22,21 @@ class Exchange:
 
     __slots__ = ("_is_watched", "_meter", "_tap", "is_over", "status")
 
-    def __init__(self, meter: Meter, method: str, route: Route, now: float) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        method: str,
+        route: Route,
+        now: float,
+        client: ClientKind = ClientKind.UNKNOWN,
+    ) -> None:
         self._meter = meter
         self._tap: Tap | None = None
         self._is_watched = True
         self.status: int | None = None
         self.is_over = False
         try:
-            self._tap = meter.began(method, route, now)
+            self._tap = meter.began(method, route, now, client)
         except Exception as error:  # noqa: BLE001 - fail open
             self._fail(error)
 

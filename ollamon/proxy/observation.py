@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from ollamon.proxy import labels
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.events import Problem, Report, Usage
 from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
 from ollamon.proxy.reader import Reader, open_reader
@@ -104,11 +105,20 @@ class Observation:
     __slots__ = (
         *("_answer_size", "_began_at", "_complete_at", "_head", "_is_over", "_listener"),
         *("_read_at", "_reader", "_request_size"),
-        *("_request", "_requested_model", "id", "method", "model", "route"),
+        *("_request", "_requested_model", "client", "id", "method", "model", "route"),
     )
 
-    def __init__(self, listener: Listener, id_: int, method: str, route: Route, now: float) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        id_: int,
+        method: str,
+        route: Route,
+        now: float,
+        client: ClientKind = ClientKind.UNKNOWN,
+    ) -> None:
         self.id = id_
+        self.client = client
         self.method = method
         self.route = route
         self.model = labels.UNKNOWN

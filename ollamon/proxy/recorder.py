@@ -7,12 +7,13 @@ await. What stays in step on every scrape moves in the ledger, in one step.
 import itertools
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments, Move
 from ollamon.proxy import labels
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.events import Problem
 from ollamon.proxy.generation import (
     NO_GENERATION,
@@ -23,19 +24,19 @@ from ollamon.proxy.generation import (
 )
 from ollamon.proxy.observation import End, Observation
 from ollamon.proxy.outcome import Outcome, UpstreamFault
-from ollamon.proxy.records import Phase, RequestInFlight, RequestRecord
+from ollamon.proxy.records import Phase, RequestInFlight, RequestKind, RequestRecord
 from ollamon.proxy.residence import Residence, Resident
+from ollamon.proxy.ring import Numbers, Ring
 from ollamon.proxy.routes import GENERATING, Reading, Route
 from ollamon.proxy.tap import Rejection, Tap
 
 _log = logging.getLogger(__name__)
 
-RECENT = 200
-"""Request records that are kept."""
-
+# A proxy would have to serve a million requests a second, always, to reach the numbers of a later
+# start; and a JSON number holds every integer up to 2**53, which is the year 2255.
+_NUMBERS_PER_MILLISECOND = 1024
 
 _Kind = tuple[str, str, str, str, Outcome]
-_Over = tuple[float, Observation, End, str, str]
 _ACTIVE = catalog.ACTIVE_REQUESTS
 _BEGAN: tuple[Move, Move] = (
     (catalog.REQUESTS_ACCEPTED, (), 1),
@@ -52,6 +53,7 @@ class Recorder:
     Args:
         instruments: The live metrics.
         max_models: Installed models that get series of their own.
+        recent: Requests that ended and are kept.
         clock: Monotonic seconds, the relay's clock.
         wall: Unix time.
     """
@@ -61,6 +63,7 @@ class Recorder:
         instruments: Instruments,
         *,
         max_models: int,
+        recent: int,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -68,10 +71,10 @@ class Recorder:
         self._clock = clock
         self._wall = wall
         self._names = labels.ModelNames(max_models)
-        self._ids = itertools.count(1)
+        start = int(wall() * 1000) * _NUMBERS_PER_MILLISECOND
+        self._ids = itertools.count(start + 1)
         self._open: dict[int, Observation] = {}
-        # Made into records when somebody asks.
-        self._recent: deque[_Over] = deque(maxlen=RECENT)
+        self.ring = Ring(recent, start)
         self._move = instruments.ledger.move
         self._moves: dict[_Kind, tuple[Move, Move]] = {}
         self._models: dict[str, ModelMeter] = {}
@@ -86,9 +89,12 @@ class Recorder:
         self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).observe
         instruments.board.ask(self._show_in_flight)
 
-    def began(self, method: str, route: Route, now: float) -> Tap:
+    def began(
+        self, method: str, route: Route, now: float, client: ClientKind = ClientKind.UNKNOWN
+    ) -> Tap:
         """Count a request head that was understood, and watch its exchange."""
-        exchange = Observation(self, next(self._ids), labels.method_label(method), route, now)
+        method = labels.method_label(method)
+        exchange = Observation(self, next(self._ids), method, route, now, client)
         self._open[exchange.id] = exchange
         self._move(*_BEGAN)
         return exchange
@@ -135,7 +141,7 @@ class Recorder:
 
     def recent(self) -> tuple[RequestRecord, ...]:
         """The last requests that ended, oldest first."""
-        return tuple(_record(*over) for over in self._recent)
+        return tuple(self.ring.since(0, self.ring.size).records())
 
     def in_flight(self) -> tuple[RequestInFlight, ...]:
         """The requests that run, oldest first."""
@@ -241,7 +247,25 @@ class Recorder:
             self._observe_generation(endpoint, model, end)
         elif model in self._names:
             self._residence.use(model, None)
-        self._recent.append((self._wall(), exchange, end, model, status))
+        self._remember(exchange, end, RequestKind(*kind, _finish(end), exchange.client))
+
+    def _remember(self, exchange: Observation, end: End, kind: RequestKind) -> None:
+        usage = end.usage
+        numbers = Numbers(
+            exchange.id,
+            self._wall(),
+            usage.prompt_tokens,
+            usage.cached_tokens,
+            usage.generated_tokens,
+            end.duration_s,
+            end.first_token_s,
+            end.rate,
+            usage.load_s,
+            usage.prefill_s,
+            usage.decode_s,
+            None,
+        )
+        self.ring.add(kind, numbers, end.is_stream)
 
     def _moves_of(self, kind: _Kind) -> tuple[Move, Move]:
         """Return what the end of a request like this one adds; kept, as its series are."""
@@ -273,23 +297,5 @@ class Recorder:
             count()
 
 
-def _record(
-    ended_at: float, exchange: Observation, end: End, model: str, status: str
-) -> RequestRecord:
-    return RequestRecord(
-        id=exchange.id,
-        ended_at=ended_at,
-        method=exchange.method,
-        endpoint=exchange.route.endpoint,
-        model=model,
-        status=status,
-        outcome=end.outcome.value,
-        is_stream=end.is_stream,
-        duration_s=end.duration_s,
-        time_to_first_token_s=end.first_token_s,
-        prompt_tokens=end.usage.prompt_tokens,
-        generated_tokens=end.usage.generated_tokens,
-        tokens_per_second=end.rate,
-        load_s=end.usage.load_s,
-        finish=labels.name_label(end.finish),
-    )
+def _finish(end: End) -> str:
+    return finish_reason(end.finish).value if end.finish else ""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Phase(StrEnum):
@@ -14,16 +15,35 @@ class Phase(StrEnum):
     RELAYING = "relaying"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestKind(NamedTuple):
+    """What requests share, as in the labels of the metrics: there is a bounded number of kinds.
+
+    Attributes:
+        finish: Why the model stopped, in the one vocabulary; "" when it did not say.
+        client: What kind of program sent it, as `ClientKind`.
+    """
+
+    method: str
+    endpoint: str
+    model: str
+    status: str
+    outcome: str
+    finish: str
+    client: str
+
+
+class RequestRecord(NamedTuple):
     """One request that ended; no text of it. Durations in seconds; None is unknown.
 
     Attributes:
-        id: Counts up from 1 in this process.
+        seq: Counts the ends; the next request that ends has the next number. A later start of the
+            proxy goes on with higher ones.
+        id: Counts the beginnings likewise; what it had while it ran.
         ended_at: Unix time.
-        model, endpoint, method, status: As in the labels of the metrics.
+        joules: Energy that the machine spent on it.
     """
 
+    seq: int
     id: int
     ended_at: float
     method: str
@@ -31,14 +51,19 @@ class RequestRecord:
     model: str
     status: str
     outcome: str
+    finish: str
+    client: str
     is_stream: bool
     duration_s: float
     time_to_first_token_s: float | None
-    prompt_tokens: int | None
-    generated_tokens: int | None
     tokens_per_second: float | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    generated_tokens: int | None
     load_s: float | None
-    finish: str
+    prefill_s: float | None
+    decode_s: float | None
+    joules: float | None
 
 
 @dataclass(frozen=True, slots=True)

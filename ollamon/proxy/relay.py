@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ollamon.access import ProxyAccess
 from ollamon.proxy import http1, injection, replies
+from ollamon.proxy.agents import ClientKind, client_kind
 from ollamon.proxy.client import Client
 from ollamon.proxy.connection import Upstream
 from ollamon.proxy.exchange import note_connection
@@ -67,6 +68,7 @@ class Incoming(NamedTuple):
         out: The head that upstream gets.
         is_allowed: Its Host may come in.
         may_inject: Its body may have to be changed; see `injection`.
+        client: Who sends it.
     """
 
     head: RequestHead
@@ -75,6 +77,7 @@ class Incoming(NamedTuple):
     out: bytes
     is_allowed: bool
     may_inject: bool
+    client: ClientKind
 
 
 class Relay:
@@ -154,7 +157,9 @@ class Relay:
         route = route_of(head.target.decode("latin-1"))
         is_allowed = head.host is None or self._allows(head.host)
         may_inject = settings.inject_usage and injection.may_apply(head, route)
-        return Incoming(head, head.method.decode("ascii"), route, out, is_allowed, may_inject)
+        client = client_kind(head.fields.values(b"user-agent"))
+        method = head.method.decode("ascii")
+        return Incoming(head, method, route, out, is_allowed, may_inject, client)
 
     def _asks_allowed(self, host: bytes) -> bool:
         return self.settings.access.allows(host.decode("latin-1"))

@@ -10,6 +10,7 @@ Times are seconds of the monotonic clock.
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
 
 
@@ -76,7 +77,7 @@ class Tap(Protocol):
 class Meter(Protocol):
     """Where the relay finds its taps."""
 
-    def began(self, method: str, route: Route, now: float) -> Tap:
+    def began(self, method: str, route: Route, now: float, client: ClientKind) -> Tap:
         """A request head was understood."""
 
     def connected(self, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
 from ollamon.proxy.tap import AnswerHead, Ending, Rejection
 
@@ -72,10 +73,12 @@ class RecordingMeter:
     taps: list[RecordingTap] = field(default_factory=list)
     refusals: list[Rejection] = field(default_factory=list)
     connects: list[float] = field(default_factory=list)
+    clients: list[ClientKind] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def began(self, method: str, route: Route, now: float) -> RecordingTap:
+    def began(self, method: str, route: Route, now: float, client: ClientKind) -> RecordingTap:
+        self.clients.append(client)
         if "began" in self.failing:
             raise Boom("began")
         self.taps.append(RecordingTap(method, route, self.failing))

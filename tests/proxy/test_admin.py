@@ -45,7 +45,7 @@ class Server:
         self.registry = CollectorRegistry()
         self.instruments = Instruments(self.registry)
         show_own_process(self.instruments.board)
-        self.recorder = Recorder(self.instruments, max_models=25)
+        self.recorder = Recorder(self.instruments, max_models=25, recent=100)
         self.upstream = UpstreamState()
         self.is_draining = False
         self.port = 0
@@ -217,6 +217,43 @@ async def test_recent_and_running_requests_are_shown(server):
     assert (record["endpoint"], record["status"], record["outcome"]) == ("/api/tags", "200", "ok")
     (request,) = json.loads(running)["requests"]
     assert (request["endpoint"], request["phase"]) == ("/api/chat", "receiving")
+
+
+async def test_rows_are_asked_for_by_number(server):
+    for _ in range(7):
+        one_request(server.recorder)
+    start = server.recorder.ring.start
+
+    async def seqs(query: str) -> list[int]:
+        _, body = await server.ask(f"/api/requests{query}")
+        return [record["seq"] - start for record in json.loads(body)["requests"]]
+
+    assert await seqs("") == [1, 2, 3, 4, 5, 6, 7]
+    assert await seqs("?limit=2") == [6, 7]
+    assert await seqs(f"?since={start + 3}&limit=3") == [4, 5, 6]
+    assert await seqs(f"?since={start + 7}") == []
+    assert await seqs("?since=0") == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_rows_come_with_what_is_needed_to_see_a_loss(server):
+    for _ in range(110):
+        one_request(server.recorder)
+    tap = server.recorder.began("POST", route_of("/api/chat"), 1.0)
+    _, body = await server.ask("/api/requests?limit=0")
+    told = json.loads(body)
+    tap.ended(Ending.CLIENT_GONE, None, 2.0)
+    start = server.recorder.ring.start
+    assert (told["start"], told["first"], told["last"]) == (start, start + 11, start + 110)
+    assert (told["requests"], len(told["in_flight"])) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "query", ["since=x", "since=-1", "since=", "since=1e3", "limit=1001", "limit=" + "9" * 30]
+)
+async def test_a_bad_question_is_explained(server, query):
+    response, body = await server.ask(f"/api/requests?{query}")
+    assert response.status == 400
+    assert json.loads(body)["error"].startswith(query.partition("=")[0] + ": ")
 
 
 HOST_AND_ORIGIN: list[tuple[str, Callable[[int], dict[str, str]], int]] = [

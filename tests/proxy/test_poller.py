@@ -81,7 +81,7 @@ class Polling:
         self.ollama = ollama
         self.registry = CollectorRegistry()
         self.instruments = Instruments(self.registry)
-        self.recorder = Recorder(self.instruments, max_models=25)
+        self.recorder = Recorder(self.instruments, max_models=25, recent=100)
         self.box = UpstreamBox()
         self.host_header: str | None = None
 

@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
-from ollamon.proxy.recorder import RECENT, Recorder
+from ollamon.proxy.agents import ClientKind
+from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.records import RequestRecord
 from ollamon.proxy.residence import Resident
 from ollamon.proxy.routes import route_of
@@ -28,13 +29,19 @@ ENDS = (
     b'"eval_duration":500000000}\n'
 )
 
+RECENT = 200
+
 
 class Stack:
     def __init__(self, max_models: int = 25) -> None:
         self.registry = CollectorRegistry()
         self.instruments = Instruments(self.registry)
         self.recorder = Recorder(
-            self.instruments, max_models=max_models, clock=lambda: 100.0, wall=lambda: 1.7e9
+            self.instruments,
+            max_models=max_models,
+            recent=RECENT,
+            clock=lambda: 100.0,
+            wall=lambda: 1.7e9,
         )
 
     def value(self, metric: catalog.Metric, suffix: str = "", **labels: str) -> float | None:
@@ -319,7 +326,28 @@ def test_the_ring_of_records_is_bounded(stack):
         stack.chat(ENDS, head=JSON)
     records = stack.recorder.recent()
     assert len(records) == RECENT
-    assert records[-1].id == RECENT + 10
+    assert records[-1].seq - stack.recorder.ring.start == RECENT + 10
+
+
+def test_numbers_of_a_later_start_are_higher_however_many_requests_an_earlier_one_served():
+    moments = iter([1.7e9, 1.7e9 + 1])
+    first, second = (
+        Recorder(
+            Instruments(CollectorRegistry()), max_models=5, recent=5, wall=lambda: next(moments)
+        )
+        for _ in range(2)
+    )
+    assert first.ring.start + 1_000_000 < second.ring.start < 2**53
+
+
+def test_an_id_is_of_the_beginning_and_a_number_of_the_end(stack):
+    early, late = (stack.recorder.began("POST", CHAT, 1.0, ClientKind.CURL) for _ in range(2))
+    late.ended(Ending.COMPLETE, 200, 2.0)
+    early.ended(Ending.COMPLETE, 200, 3.0)
+    first, second = stack.recorder.recent()
+    assert first.id == second.id + 1
+    assert first.seq == second.seq - 1
+    assert (first.client, first.finish, first.joules) == ("curl", "", None)
 
 
 def test_every_scrape_balances_while_requests_come_and_go(stack):
