@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ollamon.artifacts.prometheus import duration, prometheus_yml
-from ollamon.config.model import Config, HelperMode, PrometheusMode
+from ollamon.config.checks import ollama_listen
+from ollamon.config.model import Config, HelperMode, OllamaMode, PrometheusMode
 from ollamon.config.paths import Folders, folders
-from ollamon.config.values import Address, format_duration, format_size
+from ollamon.config.values import Address, format_duration, format_size, parse_listen
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
 from ollamon.supervisor import order
 from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, StackSpec
@@ -21,9 +22,13 @@ from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, Sta
 PROMETHEUS_START_S = 300.0
 PROMETHEUS_STOP_S = 15.0
 CHILD_STOP_S = 5.0
+# It looks for GPUs and prunes its store first.
+OLLAMA_START_S = 60.0
+# It ends its runners itself.
+OLLAMA_STOP_S = 10.0
 # Less is soon full of logs and samples, and a full disk harms more than this program.
 MIN_FREE_BYTES = 500 * 1024**2
-ORDER = ("demo", "proxy", "helper", "prometheus", "dashboard")
+ORDER = ("demo", "ollama", "proxy", "helper", "prometheus", "dashboard")
 
 Find = Callable[[str], str | None]
 Knock = Callable[[Address], bool]
@@ -69,6 +74,7 @@ def stack(
     digest: str,
     find: Find = shutil.which,
     is_helper: Knock = lambda _: False,
+    has_ollama: Knock = lambda _: True,
 ) -> Plan:
     """Decide what runs.
 
@@ -78,16 +84,20 @@ def stack(
         digest: See `digest`.
         find: Name or path of a program -> its path, or None.
         is_helper: Says whether somebody else's helper answers at an address.
+        has_ollama: Says whether somebody else runs or starts an Ollama at an address.
 
     Raises:
-        ProgramMissingError: Prometheus is required and not found.
+        ProgramMissingError: Prometheus or Ollama is required and not found.
         ConfigError: Stopping may take longer than it is allowed to.
     """
     places = folders(config)
     notes: list[Note] = []
     binary = _binary(config, find, notes)
-    resolved = _resolved(config, binary is not None, is_helper, notes)
+    server = _server(config, find, has_ollama)
+    resolved = _resolved(config, binary is not None, server is not None, is_helper, notes)
     services = [_proxy(resolved), _dashboard(resolved)]
+    if server is not None:
+        services.append(_ollama(resolved, server))
     if resolved.demo.enabled:
         services.append(_demo(resolved))
         notes.append(Note("config", "demo: a simulated Ollama is watched, ollama.url is not used"))
@@ -118,32 +128,56 @@ def _binary(config: Config, find: Find, notes: list[Note]) -> Path | None:
         return Path(found).absolute()
     remedy = how_to_install_prometheus(find)
     if mode is PrometheusMode.MANAGED:
-        raise ProgramMissingError(_missing(name, remedy))
+        way_out = 'set [prometheus] mode = "auto"      (history in memory)'
+        raise ProgramMissingError(_missing("prometheus", name, remedy, way_out))
     text = f"{name} not found: history is kept in the dashboard's memory"
     notes.append(Note("prometheus", text, remedy))
     return None
 
 
-def _missing(name: str, remedy: str) -> str:
-    lines = [f'{name} not found, and prometheus.mode is "managed"']
+def _server(config: Config, find: Find, has_ollama: Knock) -> Path | None:
+    """Return the program that a managed Ollama needs, None when there shall be none."""
+    mode, name = config.ollama.mode, config.ollama.binary
+    listen = ollama_listen(config.ollama.url)
+    is_wanted = mode in (OllamaMode.AUTO, OllamaMode.MANAGED) and not config.demo.enabled
+    if not is_wanted or listen is None:
+        return None
+    found = find(str(Path(name).expanduser()))
+    if mode is OllamaMode.AUTO:
+        return None if found is None or has_ollama(listen) else Path(found).absolute()
+    if found is None:
+        remedy = "brew install ollama" if find("brew") else ""
+        way_out = 'set [ollama] mode = "external"      (one that runs already)'
+        raise ProgramMissingError(_missing("ollama", name, remedy, way_out))
+    return Path(found).absolute()
+
+
+def _missing(section: str, name: str, remedy: str, way_out: str) -> str:
+    lines = [f'{name} not found, and {section}.mode is "managed"']
     if remedy:
         lines.append(f"Either  {remedy}")
     lead = "or    " if remedy else "Either"
-    lines.append(f'{lead}  set [prometheus] binary = "/path/to/prometheus"')
-    lines.append('or      set [prometheus] mode = "auto"      (history in memory)')
+    lines.append(f'{lead}  set [{section}] binary = "/path/to/{section}"')
+    lines.append(f"or      {way_out}")
     return "\n       ".join(lines)
 
 
-def _resolved(config: Config, is_managed: bool, is_helper: Knock, notes: list[Note]) -> Config:
+def _resolved(
+    config: Config, has_engine: bool, has_server: bool, is_helper: Knock, notes: list[Note]
+) -> Config:
     """Return the configuration with every "auto" decided."""
-    prometheus, helper = config.prometheus, config.helper
+    ollama, prometheus, helper = config.ollama, config.prometheus, config.helper
+    if ollama.mode is OllamaMode.AUTO:
+        runs = OllamaMode.MANAGED if has_server else OllamaMode.EXTERNAL
+        ollama = ollama.model_copy(update={"mode": runs})
     if prometheus.mode is PrometheusMode.AUTO:
-        mode = PrometheusMode.MANAGED if is_managed else PrometheusMode.EMBEDDED
+        mode = PrometheusMode.MANAGED if has_engine else PrometheusMode.EMBEDDED
         prometheus = prometheus.model_copy(update={"mode": mode})
     if helper.mode is HelperMode.ON and is_helper(helper.listen):
         helper = helper.model_copy(update={"mode": HelperMode.EXTERNAL})
         notes.append(Note("helper", f"one answers on {helper.listen} already and is used"))
-    return config.model_copy(update={"prometheus": prometheus, "helper": helper})
+    decided = {"ollama": ollama, "prometheus": prometheus, "helper": helper}
+    return config.model_copy(update=decided)
 
 
 def _ordered(services: list[ServiceSpec]) -> tuple[ServiceSpec, ...]:
@@ -226,6 +260,28 @@ def _demo(config: Config) -> ServiceSpec:
         config.to_section("demo", "proxy"),
         (_listen("demo.listen", config.demo.listen),),
         address=config.demo.listen.url,
+    )
+
+
+def _ollama(config: Config, binary: Path) -> ServiceSpec:
+    """A foreign program; its runners are in its group, and it ends them itself when asked to."""
+    ours = config.ollama
+    listen = parse_listen(ours.url.removeprefix("http://"))
+    return ServiceSpec(
+        name="ollama",
+        argv=(str(binary), "serve"),
+        section=None,
+        listens=(
+            Listen("url", listen.host, listen.port, "ollama.url", held=False, scheme="http://"),
+        ),
+        # The proxy waits for nobody at the start, and may still drain while it ends.
+        outlives=("proxy",),
+        # A busy model loader is not a dead one.
+        probe=HttpProbe(f"{ours.url}/api/version", live_url=""),
+        start_timeout_s=OLLAMA_START_S,
+        stop_timeout_s=OLLAMA_STOP_S,
+        environment={**ours.env, "OLLAMA_HOST": str(listen)},
+        address=ours.url,
     )
 
 

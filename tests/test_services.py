@@ -174,6 +174,53 @@ def test_a_helper_that_answers_already_is_used():
     assert [note.about for note in made.notes] == ["helper"]
 
 
+OLLAMA = "/opt/ollama"
+
+
+def ollama(name: str) -> str | None:
+    return OLLAMA if name == "ollama" else None
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_ollama", "find", "runs", "decided"),
+    [
+        ("auto", False, ollama, True, "managed"),
+        ("auto", True, ollama, False, "external"),
+        ("auto", False, nothing, False, "external"),
+        ("managed", True, ollama, True, "managed"),
+        ("external", False, ollama, False, "external"),
+        ("off", False, ollama, False, "off"),
+    ],
+)
+def test_ollama_is_ours_when_nobody_else_has_one(mode, has_ollama, find, runs, decided):
+    made = plan({"ollama": {"mode": mode}}, find=find, has_ollama=lambda address: has_ollama)
+    assert ("ollama" in names(made)) is runs
+    assert made.config.ollama.mode == decided
+
+
+def test_where_no_ollama_of_ours_could_be_none_is_started():
+    away = {"ollama": {"url": "http://192.0.2.1:11434"}}
+    for document in (away, {"demo": {"enabled": True}}):
+        assert "ollama" not in names(plan(document, find=ollama, has_ollama=lambda _: False))
+
+
+def test_an_ollama_of_ours_is_started_where_the_proxy_looks():
+    document = {"ollama": {"url": "http://localhost:5000", "env": {"OLLAMA_KEEP_ALIVE": "1h"}}}
+    made = spec("ollama", document, find=ollama, has_ollama=lambda _: False)
+    assert made.argv == (OLLAMA, "serve")
+    assert made.environment == {"OLLAMA_KEEP_ALIVE": "1h", "OLLAMA_HOST": "127.0.0.1:5000"}
+    assert made.probe == HttpProbe("http://localhost:5000/api/version", "")
+    assert (made.after, made.outlives, made.stop_timeout_s) == ((), ("proxy",), 10)
+    assert not made.is_essential
+    assert made.section is None
+
+
+def test_a_required_ollama_that_is_missing_ends_it():
+    with pytest.raises(ProgramMissingError, match="llama not found") as caught:
+        plan({"ollama": {"mode": "managed", "binary": "llama"}}, find=nothing)
+    assert 'set [ollama] mode = "external"' in str(caught.value)
+
+
 def test_the_demo_has_a_history_of_its_own():
     real, demo = spec("prometheus"), spec("prometheus", {"demo": {"enabled": True}})
     assert real.data_lock.name == "prometheus.lock"

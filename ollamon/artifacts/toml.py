@@ -36,6 +36,9 @@ def written(value: object) -> str:
     """Return a JSON value as TOML."""
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(written, value)) + "]"
+    if isinstance(value, Mapping):
+        pairs = (f"{written(key)} = {written(each)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
     # A TOML basic string takes all escapes that JSON writes, and wants one more.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

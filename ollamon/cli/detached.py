@@ -225,7 +225,7 @@ def how_to_stop(plan: Plan) -> str:
 
 
 def _tell_ready(plan: Plan, session: Session, verdict: Event) -> None:
-    if not plan.config.demo.enabled:
+    if foreground.is_foreign_ollama(plan):
         session.say(foreground.upstream_lines(look(plan.config.ollama.url), session.style()))
     session.say(foreground.ready_lines(plan, verdict, how_to_stop(plan)))
 

@@ -80,10 +80,17 @@ def _look_around(session: Session) -> "World":
         status = None
     if status:
         # What runs is looked at as it was started, with --demo or --with-helper.
-        loaded = session.load(running.options_of(status))
+        loaded = session.load(running.options_of(status, loaded.config))
     digest = services.digest(loaded.config)
     try:
-        plan = services.stack(loaded.config, file="", digest=digest, find=find)
+        runs = {child.name for child in status.children} if status else set()
+        plan = services.stack(
+            loaded.config,
+            file="",
+            digest=digest,
+            find=find,
+            has_ollama=lambda _: "ollama" not in runs,
+        )
     except ProgramMissingError:
         # The check of Prometheus says so.
         plan = None

@@ -11,6 +11,7 @@ from ollamon.cli.session import Session
 from ollamon.cli.upstream import Background, Upstream
 from ollamon.cli.view import View
 from ollamon.cli.words import Mark, Style
+from ollamon.config.model import OllamaMode
 from ollamon.services import Note, Plan
 from ollamon.supervisor.messages import Event, StackState, StackStatus
 
@@ -69,7 +70,7 @@ def run(plan: Plan, session: Session, *, has_logs: bool) -> int:
         OllamonError: Nothing was started.
     """
     # Before the loop, since it forks.
-    look = None if plan.config.demo.enabled else Background(plan.config.ollama.url)
+    look = Background(plan.config.ollama.url) if is_foreign_ollama(plan) else None
     try:
         return asyncio.run(_run(plan, session, look, has_logs=has_logs))
     finally:
@@ -93,6 +94,12 @@ async def _run(plan: Plan, session: Session, look: Background | None, *, has_log
         return await supervise(plan, front, screen.logs if has_logs else None)
     finally:
         screen.close()
+
+
+def is_foreign_ollama(plan: Plan) -> bool:
+    """Say whether the server behind the proxy is somebody else's, and should be an Ollama."""
+    config = plan.config
+    return config.ollama.mode is OllamaMode.EXTERNAL and not config.demo.enabled
 
 
 def addresses_of(plan: Plan) -> dict[str, str]:

@@ -2,11 +2,15 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ollamon.errors import AlreadyRunningError, NotRunningError
 from ollamon.supervisor import control
 from ollamon.supervisor.messages import StackStatus, status_from_json
 from ollamon.supervisor.spec import StackSpec
+
+if TYPE_CHECKING:
+    from ollamon.config.model import Config
 
 # Somebody who holds the lock has a socket soon.
 PATIENCE_S = 10.0
@@ -52,8 +56,25 @@ def require_same(status: StackStatus, stack: StackSpec) -> str:
     )
 
 
-def options_of(status: StackStatus) -> dict[str, object]:
-    """Return the options with which a running stack was started, as far as its children tell."""
-    children = {child.name for child in status.children}
+def options_of(status: StackStatus, config: "Config") -> dict[str, object]:
+    """Return the options with which a running stack was started, as far as its children tell.
+
+    Args:
+        status: What runs.
+        config: As it would be loaded without them.
+    """
+    # Only here, since most commands read no whole configuration.
+    from ollamon.cli import takeover
+    from ollamon.config.checks import ollama_listen
+    from ollamon.config.model import OllamaMode
+
+    children = {child.name: child for child in status.children}
     options: dict[str, object] = {"demo.enabled": True} if "demo" in children else {}
-    return options | ({"helper.mode": "on"} if "helper" in children else {})
+    options |= {"helper.mode": "on"} if "helper" in children else {}
+    if "ollama" not in children:
+        return options
+    place, proxy = ollama_listen(config.ollama.url), children.get("proxy")
+    if place and proxy and place.port in proxy.ports:
+        return options | takeover.options(config)
+    is_expected = config.ollama.mode in (OllamaMode.AUTO, OllamaMode.MANAGED)
+    return options if is_expected else options | {"ollama.mode": "managed"}

@@ -1,7 +1,8 @@
 """`ollamon up`."""
 
+import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
     default=None,
     help="Read GPU, power and temperature for this run, or not.",
 )
+@click.option(
+    "--ollama",
+    "ollama_mode",
+    type=click.Choice(["auto", "managed", "external", "off"]),
+    help="Who runs Ollama, for this run; see [ollama] mode.",
+)
+@click.option(
+    "--takeover",
+    is_flag=True,
+    help="Put the proxy where Ollama's clients call, 11434, and an Ollama of ours behind it: no "
+    "client changes anything.",
+)
 @click.option("--demo", is_flag=True, help="With a simulated Ollama and gentle traffic.")
 @click.option("--no-logs", is_flag=True, help="Do not show the lines of the children.")
 @click.option("--dry-run", is_flag=True, help="Check, show what would be run, and start nothing.")
@@ -46,13 +59,20 @@ def command(
     is_awaited: bool,
     timeout_s: float | None,
     has_helper: bool | None,
+    ollama_mode: str | None,
+    takeover: bool,
     demo: bool,
     no_logs: bool,
     dry_run: bool,
     report_fd: int | None,
 ) -> int:
     """Start the stack, in the foreground unless told otherwise."""
-    plan = _plan(session, timeout_s, has_helper, demo)
+    if takeover and (demo or ollama_mode not in (None, "managed")):
+        raise click.UsageError(
+            "--takeover runs an Ollama of ours: neither --demo nor --ollama fits"
+        )
+    wishes = Wishes(timeout_s, has_helper, ollama_mode, takeover, demo)
+    plan = _plan(session, wishes)
     if report_fd is not None:
         from ollamon.cli import detached
 
@@ -65,7 +85,7 @@ def command(
         return _tell_same(session, running.require_same(status, plan.stack))
     try:
         if detach:
-            words = _words(session, timeout_s, has_helper, demo)
+            words = [*_where(session), "up", *wishes.words()]
             return _detach(plan, session, words, is_awaited=is_awaited)
         return _stay(plan, session, has_logs=not no_logs)
     except AlreadyRunningError:
@@ -73,54 +93,100 @@ def command(
             raise
         return _tell_same(session, running.require_same(status, plan.stack))
     except PortInUseError as error:
-        engine = plan.config.prometheus.listen.url
-        raise PortInUseError(with_engine(str(error), engine)) from None
+        raise PortInUseError(_with_ways_out(str(error), plan, wishes)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the options ask for; None is no wish."""
+
+    timeout_s: float | None = None
+    has_helper: bool | None = None
+    ollama_mode: str | None = None
+    takeover: bool = False
+    demo: bool = False
+
+    def options(self) -> dict[str, object]:
+        """Return values by key path; those of a takeover need the rest first."""
+        options: dict[str, object] = {}
+        if self.has_helper is not None:
+            options["helper.mode"] = "on" if self.has_helper else "off"
+        if self.ollama_mode is not None:
+            options["ollama.mode"] = self.ollama_mode
+        return options | ({"demo.enabled": True} if self.demo else {})
+
+    def words(self) -> list[str]:
+        """Return the arguments that make the same wishes again."""
+        words = [] if self.timeout_s is None else ["--timeout", f"{self.timeout_s * 1000:.0f}ms"]
+        if self.has_helper is not None:
+            words.append("--with-helper" if self.has_helper else "--no-helper")
+        words += ["--ollama", self.ollama_mode] if self.ollama_mode is not None else []
+        words += ["--takeover"] if self.takeover else []
+        return [*words, "--demo"] if self.demo else words
+
+
+def _with_ways_out(text: str, plan: "Plan", wishes: Wishes) -> str:
+    text = with_engine(text, plan.config.prometheus.listen.url)
+    text = with_server(text)
+    if wishes.takeover and f"{plan.config.proxy.listen} is in use, wanted by proxy" in text:
+        from ollamon.cli import takeover
+
+        text += takeover.refusal(plan.config)
+    return text
 
 
 def with_engine(text: str, url: str) -> str:
     """Add to the words about taken ports that a Prometheus which has ours can be used instead."""
+    return _use_that_one(text, "prometheus", f'mode = "external", url = "{url}"')
+
+
+def with_server(text: str) -> str:
+    """Add the same about an Ollama."""
+    return _use_that_one(text, "ollama", 'mode = "external"')
+
+
+def _use_that_one(text: str, name: str, values: str) -> str:
     taken = re.search(
-        r"^.* wanted by prometheus\n +pid \d+  prometheus .*\n(?: .*\n?)*", text, re.MULTILINE
+        rf"^.* wanted by {name}\n +pid \d+  {name} .*\n(?: .*\n?)*", text, re.MULTILINE
     )
     if taken is None:
         return text
     before, after = text[: taken.end()].rstrip("\n"), text[taken.end() :]
-    hint = f'       or      set [prometheus] mode = "external", url = "{url}"      (use that one)'
+    hint = f"       or      set [{name}] {values}      (use that one)"
     return "\n".join(filter(None, [before, hint, after]))
 
 
-def _plan(session: Session, timeout_s: float | None, has_helper: bool | None, demo: bool) -> "Plan":
+def _plan(session: Session, wishes: Wishes) -> "Plan":
     from ollamon import services
     from ollamon.cli.helper_probe import is_foreign_helper
+    from ollamon.cli.ollama_probe import has_ollama
     from ollamon.config import files
+    from ollamon.config.paths import folders
 
-    options: dict[str, object] = {}
-    if has_helper is not None:
-        options["helper.mode"] = "on" if has_helper else "off"
-    if demo:
-        options["demo.enabled"] = True
+    options = wishes.options()
     loaded = session.load(options)
+    notices = [services.Note("config", notice) for notice in loaded.notices]
+    if wishes.takeover:
+        from ollamon.cli import takeover
+
+        loaded = session.load(options | takeover.options(loaded.config))
+        notices = takeover.notes(loaded.config, os.environ.get("OLLAMA_HOST", ""))
     plan = services.stack(
         loaded.config,
         file=files.shown(loaded.file) if loaded.file else "",
         digest=services.digest(loaded.config),
         is_helper=is_foreign_helper,
+        has_ollama=has_ollama(folders(loaded.config).runtime),
     )
-    notices = tuple(services.Note("config", notice) for notice in loaded.notices)
-    stack = plan.stack if timeout_s is None else replace(plan.stack, start_timeout_s=timeout_s)
+    limit_s = wishes.timeout_s
+    stack = plan.stack if limit_s is None else replace(plan.stack, start_timeout_s=limit_s)
     return replace(plan, stack=stack, notes=(*notices, *plan.notes))
 
 
-def _words(
-    session: Session, timeout_s: float | None, has_helper: bool | None, demo: bool
-) -> list[str]:
-    """The arguments that make the same plan again."""
+def _where(session: Session) -> list[str]:
+    """The arguments that name the same file and stack again."""
     words = ["--config", session.file] if session.file else []
-    words += ["--name", session.name] if session.name else []
-    words.append("up")
-    words += [] if timeout_s is None else ["--timeout", f"{timeout_s * 1000:.0f}ms"]
-    words += [] if has_helper is None else ["--with-helper" if has_helper else "--no-helper"]
-    return [*words, "--demo"] if demo else words
+    return words + (["--name", session.name] if session.name else [])
 
 
 def _detach(plan: "Plan", session: Session, words: list[str], *, is_awaited: bool) -> int:
@@ -138,16 +204,22 @@ def _stay(plan: "Plan", session: Session, *, has_logs: bool) -> int:
 
 
 def _rehearse(plan: "Plan", session: Session) -> int:
-    from ollamon.cli import foreground
+    from ollamon.cli import foreground, redaction
     from ollamon.supervisor import preflight
 
     session.say(foreground.first_lines(plan, session.style()))
     preflight.check(plan.stack)
+    services = []
     for service in plan.stack.services:
         after = f"  after {', '.join(service.after)}" if service.after else ""
-        session.say([f"{service.name}{after}", f"  {' '.join(service.argv)}"])
+        variables = {
+            name: redaction.value(name, text) for name, text in service.environment.items()
+        }
+        words = [f"{name}={text}" for name, text in variables.items()] + list(service.argv)
+        session.say([f"{service.name}{after}", f"  {' '.join(words)}"])
+        argv = list(service.argv)
+        services.append({"name": service.name, "argv": argv, "environment": variables})
     session.say("Nothing was started.")
-    services = [{"name": each.name, "argv": list(each.argv)} for each in plan.stack.services]
     session.answer({"name": plan.stack.name, "services": services})
     return 0
 

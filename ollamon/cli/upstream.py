@@ -81,8 +81,11 @@ def _judge(url: str, status: int, body: bytes) -> Upstream:
 
 
 def _down(url: str, reason: str) -> Upstream:
+    # Only here, since the rest is standard library only.
+    from ollamon.cli.ollama_probe import starter
+
     detail = f"cannot reach Ollama at {url}: {reason}. Clients get 502 until it answers."
-    return Upstream(Kind.DOWN, url, detail, "ollama serve")
+    return Upstream(Kind.DOWN, url, detail, starter() or "ollama serve")
 
 
 def _other(url: str, reason: str) -> Upstream:

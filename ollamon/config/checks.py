@@ -11,7 +11,14 @@ from ollamon.errors import Problem
 
 def problems_of(layers: Layers) -> list[Problem]:
     """Every problem between sections."""
-    return [*_clashes(layers), *_loop(layers), *_engine(layers), *_hosts(layers), *_helper(layers)]
+    return [
+        *_clashes(layers),
+        *_loop(layers),
+        *_managed(layers),
+        *_engine(layers),
+        *_hosts(layers),
+        *_helper(layers),
+    ]
 
 
 def _raw(layers: Layers, path: str) -> object:
@@ -65,6 +72,46 @@ def _loop(layers: Layers) -> list[Problem]:
         return []
     message = f"ollama.url: {url} is this proxy itself, so requests would go in a circle"
     return [Problem(message, layers.value_position("ollama.url"), layers.excerpt("ollama.url"))]
+
+
+def _managed(layers: Layers) -> list[Problem]:
+    """An Ollama of ours listens on this machine, on a port that nobody else here wants."""
+    problems = []
+    env = _raw(layers, "ollama.env")
+    if isinstance(env, dict) and "OLLAMA_HOST" in env:
+        text = "OLLAMA_HOST comes from ollama.url"
+        problems.append(_of(layers, "ollama.env", text))
+    if _raw(layers, "ollama.mode") != "managed":
+        return problems
+    try:
+        listen = ollama_listen(parse_url(_raw(layers, "ollama.url")))
+    except ValueError:
+        return problems
+    if listen is None:
+        text = 'with ollama.mode = "managed" it must be http and of this machine'
+        return [*problems, _of(layers, "ollama.url", text)]
+    # A clash with the proxy is a loop, and said as such.
+    wanted = [path for path in LISTENING if path != "proxy.listen"]
+    return problems + [
+        _of(layers, "ollama.url", f"{path} wants {listen} too")
+        for path in wanted
+        if _port(layers, path) == listen.port
+    ]
+
+
+def ollama_listen(url: str) -> Address | None:
+    """Return where an Ollama of ours would listen; None when that is no place for one."""
+    try:
+        return parse_listen(url.removeprefix("http://"))
+    except ValueError:
+        return None
+
+
+def _port(layers: Layers, path: str) -> int:
+    try:
+        return parse_listen(_raw(layers, path)).port
+    except ValueError:
+        return 0
 
 
 def _engine(layers: Layers) -> list[Problem]:

@@ -116,8 +116,8 @@ def is_own_proxy(url: str, listen: object) -> bool:
 def _typed(path: str, text: str) -> object:
     """A variable is text; a key that is a number, boolean or list takes it as TOML would."""
     field = field_at(path)
-    if field is None or field.annotation in (int, bool) or _is_list(field):
-        source = text if field is None or field.annotation in (int, bool) else _as_list(text)
+    if field is None or field.annotation in (int, bool) or _is_list(field) or _is_table(field):
+        source = _as_list(text) if field is not None and _is_list(field) else text
         try:
             return tomllib.loads(f"value = {source}")["value"] if "\n" not in text else text
         except tomllib.TOMLDecodeError:
@@ -127,6 +127,10 @@ def _typed(path: str, text: str) -> object:
 
 def _is_list(field: FieldInfo) -> bool:
     return "tuple" in str(field.annotation)
+
+
+def _is_table(field: FieldInfo) -> bool:
+    return "Mapping" in str(field.annotation)
 
 
 def _as_list(text: str) -> str:

@@ -4,6 +4,7 @@ Durations are seconds and sizes bytes once validated; in the file they are text 
 are the defaults here. A section is handed to its child as JSON and validated there by this model.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -28,10 +29,38 @@ def _text(default: str, description: str) -> Any:
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class Ollama(Section):
-    """The LLM server that ollamon watches. It is never started or stopped by us."""
+class OllamaMode(StrEnum):
+    """Who runs Ollama."""
 
+    AUTO = "auto"
+    MANAGED = "managed"
+    EXTERNAL = "external"
+    OFF = "off"
+
+
+class Ollama(Section):
+    """The LLM server behind the proxy: a child of ours, or somebody else's that is left alone."""
+
+    mode: OllamaMode = Field(
+        OllamaMode.AUTO,
+        strict=False,
+        description="managed (a child of ours), external, off (the server is no Ollama and is not "
+        "polled), or auto: managed if nothing answers at url and nothing else here starts one.",
+    )
     url: Url = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
+    takeover_url: Url = Field(
+        "http://127.0.0.1:11436",
+        description="Where Ollama listens with `up --takeover`, when the proxy is where url says.",
+    )
+    binary: str = Field("ollama", min_length=1, description="Name on PATH, or path.")
+    env: Mapping[str, str] = Field(
+        {}, description="Variables for a managed Ollama; OLLAMA_HOST comes from url."
+    )
+
+    @property
+    def is_managed(self) -> bool:
+        """A child of ours. Only once "auto" is decided, which `services.stack` does."""
+        return self.mode is OllamaMode.MANAGED
 
 
 class Proxy(Section):
@@ -210,4 +239,12 @@ LISTENING = {
 }
 """Key path of each listening address -> the child that wants it."""
 
-__all__ = ["LISTENING", "Address", "Config", "HelperMode", "PrometheusMode", "Section"]
+__all__ = [
+    "LISTENING",
+    "Address",
+    "Config",
+    "HelperMode",
+    "OllamaMode",
+    "PrometheusMode",
+    "Section",
+]

@@ -14,6 +14,8 @@ _TYPES = {
     "bool_type": "true or false",
     "string_type": "text in quotes",
     "tuple_type": 'a list such as ["box.lan"]',
+    "mapping_type": 'a table such as { OLLAMA_KEEP_ALIVE = "1h" }',
+    "dict_type": 'a table such as { OLLAMA_KEEP_ALIVE = "1h" }',
     "model_type": "a table",
     "model_attributes_type": "a table",
 }

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from ollamon import handover
 from ollamon.access import PageAccess, ProxyAccess
-from ollamon.config.model import Config
+from ollamon.config.model import Config, OllamaMode
 from ollamon.config.section import config_of
 from ollamon.errors import HandoverError, ListenError
 from ollamon.handover import Handover, Notifier
@@ -173,12 +173,13 @@ async def _measuring(
 ) -> AsyncIterator[None]:
     """Poll and read the hardware; whatever fails there begins again and ends no stream."""
     host = config.proxy.upstream_host or None
-    jobs: tuple[Callable[[], Awaitable[object]], ...] = (
-        lambda: poll_ollama(
-            config.upstream_url, instruments.board, recorder, upstream, host_header=host
-        ),
-        lambda: hardware.run(config, instruments.board),
-    )
+    jobs: list[Callable[[], Awaitable[object]]] = [lambda: hardware.run(config, instruments.board)]
+    if config.demo.enabled or config.ollama.mode is not OllamaMode.OFF:
+        jobs.append(
+            lambda: poll_ollama(
+                config.upstream_url, instruments.board, recorder, upstream, host_header=host
+            )
+        )
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_keep_running(job, recorder)) for job in jobs]
         try:

@@ -34,7 +34,9 @@ def check(services: Sequence[ServiceSpec]) -> None:
     if len(set(names)) != len(names):
         raise ValueError(f"two services share a name: {', '.join(sorted(names))}")
     try:
-        TopologicalSorter({service.name: _edges(service) for service in services}).prepare()
+        TopologicalSorter(
+            {service.name: _outlasting(service, services) for service in services}
+        ).prepare()
     except CycleError as error:
         raise ValueError(f"services wait for each other: {' -> '.join(error.args[1])}") from None
 
@@ -61,13 +63,17 @@ def lost_to(service: ServiceSpec, states: Mapping[str, ChildState]) -> str:
 
 def may_stop(name: str, services: Sequence[ServiceSpec], states: Mapping[str, ChildState]) -> bool:
     """All that came after it are down: the reverse of the start, as parallel as it can be."""
-    return all(states[service.name] in DOWN for service in services if name in _edges(service))
+    return all(
+        states[service.name] in DOWN
+        for service in services
+        if name in _outlasting(service, services)
+    )
 
 
 def longest_stop(services: Sequence[ServiceSpec]) -> list[ServiceSpec]:
     """Return those that stop one after the other and take longest, in that order."""
     chains: dict[str, list[ServiceSpec]] = {}
-    edges = {service.name: _edges(service) for service in services}
+    edges = {service.name: _outlasting(service, services) for service in services}
     by_name = {service.name: service for service in services}
     for name in TopologicalSorter(edges).static_order():
         if name in by_name:
@@ -121,6 +127,11 @@ def _closure(
             found.add(name)
             ahead += edges[name]
     return [service.name for service in services if service.name in found]
+
+
+def _outlasting(service: ServiceSpec, services: Sequence[ServiceSpec]) -> set[str]:
+    """Return those that may end only after it."""
+    return {*_edges(service), *(each.name for each in services if service.name in each.outlives)}
 
 
 def _edges(service: ServiceSpec) -> tuple[str, ...]:

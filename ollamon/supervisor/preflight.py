@@ -90,7 +90,8 @@ def _taken(listen: Listen, service: str, wanted: frozenset[int]) -> Iterator[str
     free = _free_near(listen, wanted)
     if free is not None:
         lead = "or    " if owner else "Either"
-        yield f'{INDENT}{lead}  set [{section}] {key} = "{_address(free)}"      (free now)'
+        value = f"{free.scheme}{_address(free)}"
+        yield f'{INDENT}{lead}  set [{section}] {key} = "{value}"      (free now)'
 
 
 def _bind_error(listen: Listen) -> OSError | None:

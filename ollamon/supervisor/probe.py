@@ -199,7 +199,8 @@ class HttpWatch:
 
     async def _watch(self) -> None:
         try:
-            ready, live = Target.of(self._probe.ready_url), Target.of(self._probe.live_url)
+            ready = Target.of(self._probe.ready_url)
+            live = Target.of(self._probe.live_url) if self._probe.live_url else None
         except (OSError, ValueError) as error:
             self._listener.looked(False, f"cannot ask {self._probe.ready_url}: {error}")
             return
@@ -207,7 +208,8 @@ class HttpWatch:
         self._listener.became_ready()
         async with asyncio.TaskGroup() as looks:
             looks.create_task(self._look_on(ready))
-            looks.create_task(self._live_on(live))
+            if live is not None:
+                looks.create_task(self._live_on(live))
 
     async def _until_ready(self, target: Target) -> None:
         pause_s = self._rhythm.start_interval_s

@@ -16,6 +16,7 @@ class Listen:
         name: How the handover names its socket; the key in the section, such as `metrics_listen`.
         key: Key path in the configuration, for messages.
         held: Bound by the supervisor and passed down, so that a restart refuses no connection.
+        scheme: What stands before the address in the configuration, such as `http://`, or "".
     """
 
     name: str
@@ -23,6 +24,7 @@ class Listen:
     port: int
     key: str
     held: bool = True
+    scheme: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,11 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class HttpProbe:
-    """Any 2xx answer of a URL."""
+    """Any 2xx answer of a URL.
+
+    Attributes:
+        live_url: "" for one that is never restarted for being silent.
+    """
 
     ready_url: str
     live_url: str
@@ -109,6 +115,7 @@ class ServiceSpec:
             foreign program: its stdin is /dev/null.
         after: Services to wait for, until each is ready, failed, or past its start timeout.
         requires: Services without which it does not start, and with which it stops.
+        outlives: Services that stop before it, although they did not wait for it to start.
         environment: Added to the supervisor's own environment.
         data_lock: File to hold an flock on while the service exists, or None.
         files: Written, atomically and for the user alone, before the first start.
@@ -121,6 +128,7 @@ class ServiceSpec:
     listens: tuple[Listen, ...] = ()
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    outlives: tuple[str, ...] = ()
     probe: Notify | HttpProbe = field(default_factory=Notify)
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 5.0

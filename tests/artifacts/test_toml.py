@@ -54,3 +54,9 @@ def test_every_key_has_words():
     for table, model in sections():
         for key, field in keys_of(model):
             assert field.description, f"{table}.{key}"
+
+
+def test_a_table_is_written_in_one_line():
+    assert written({}) == "{}"
+    again = tomllib.loads(f"a = {written({'A': 'x', 'b.c': 'y'})}")
+    assert again == {"a": {"A": "x", "b.c": "y"}}

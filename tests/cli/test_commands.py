@@ -8,8 +8,8 @@ from ollamon.cli.down import command as down
 from ollamon.cli.logs import Tail
 from ollamon.cli.restart import command as restart
 from ollamon.cli.status import command as status
+from ollamon.cli.up import Wishes, with_engine
 from ollamon.cli.up import command as up
-from ollamon.cli.up import with_engine
 from ollamon.cli.version import command as version
 
 
@@ -118,3 +118,23 @@ def test_a_prometheus_that_has_our_port_can_be_used():
     assert with_engine(taken.replace("  prometheus", "  caddy"), "x") == taken.replace(
         "  prometheus", "  caddy"
     )
+
+
+def test_takeover_and_who_runs_ollama_cannot_both_be_chosen(invoke):
+    for words in (("--demo",), ("--ollama", "external")):
+        code, _, error = invoke("up", "--takeover", *words)
+        assert code == 2
+        assert "--takeover runs an Ollama of ours" in error
+
+
+def test_the_supervisor_in_the_background_gets_the_same_wishes():
+    every = Wishes(1.5, False, "managed", True, True)
+    assert every.words() == [
+        *("--timeout", "1500ms", "--no-helper", "--ollama", "managed", "--takeover", "--demo")
+    ]
+    assert every.options() == {
+        "helper.mode": "off",
+        "ollama.mode": "managed",
+        "demo.enabled": True,
+    }
+    assert (Wishes().words(), Wishes().options()) == ([], {})

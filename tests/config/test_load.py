@@ -195,6 +195,32 @@ def test_an_upstream_that_is_our_own_proxy_is_a_loop(file):
     assert "ollamon.toml:2:7: ollama.url: http://localhost:11435 is this proxy itself" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('url = "http://192.0.2.1:11434"', "it must be http and of this machine"),
+        ('url = "https://127.0.0.1:11434"', "it must be http and of this machine"),
+        ('url = "http://127.0.0.1:9090"', "prometheus.listen wants 127.0.0.1:9090 too"),
+        ('env = { OLLAMA_HOST = "0.0.0.0" }', "OLLAMA_HOST comes from ollama.url"),
+        ("env = { OLLAMA_DEBUG = 1 }", "expected text in quotes, got 1"),
+        ("env = 1", "expected a table such as"),
+    ],
+)
+def test_a_managed_ollama_listens_where_one_of_ours_can(file, text, said):
+    file(f'[ollama]\nmode = "managed"\n{text}\n')
+    (problem,) = problems()
+    assert problem.startswith("ollamon.toml:3:")
+    assert said in problem
+
+
+def test_variables_of_a_managed_ollama_come_from_file_or_environment(file):
+    file('[ollama.env]\nOLLAMA_KEEP_ALIVE = "1h"\n')
+    assert read().config.ollama.env == {"OLLAMA_KEEP_ALIVE": "1h"}
+    loaded = read(OLLAMON_OLLAMA__ENV='{ OLLAMA_DEBUG = "1" }')
+    assert loaded.config.ollama.env == {"OLLAMA_DEBUG": "1"}
+    assert problems(OLLAMON_OLLAMA__ENV="x")
+
+
 def test_an_external_engine_needs_an_address(file):
     file('[prometheus]\nmode = "external"\n')
     (said,) = problems()

@@ -145,6 +145,15 @@ def test_upstream_is_polled_and_the_readiness_tells(proxy):
     eventually(lambda: readiness(proxy)["upstream"] == "up")
 
 
+def test_an_upstream_that_is_no_ollama_is_not_polled_when_told_so(start_child, upstream):
+    section = {"ollama": {"url": upstream.url, "mode": "off"}}
+    quiet = start_child("proxy", section, "listen", "metrics_listen")
+    polled = start_child("proxy", {"ollama": {"url": upstream.url}}, "listen", "metrics_listen")
+    eventually(lambda: readiness(polled)["upstream"] == "up")
+    assert readiness(quiet)["upstream"] == "unknown"
+    assert "\nollama_up " not in get(quiet.urls["metrics_listen"], "/metrics")[2]
+
+
 def test_sigterm_lets_a_stream_finish_and_answers_scrapes_meanwhile(proxy, upstream, begin_chat):
     answer = begin_chat()
     proxy.process.send_signal(signal.SIGTERM)

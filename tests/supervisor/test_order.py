@@ -97,3 +97,18 @@ def test_the_longest_stop_is_the_chain_that_takes_longest_not_that_with_most_lin
     assert [each.name for each in chain] == ["page", "slow"]
     assert order.stop_time_s(chain) == 95.0
     assert order.longest_stop([]) == []
+
+
+def test_who_outlives_another_ends_after_it_although_neither_waited():
+    server = ServiceSpec("server", ("/bin/true",), None, outlives=("proxy", "not there"))
+    services = (server, PROXY)
+    states = {"server": S.PENDING, "proxy": S.PENDING}
+    assert order.may_start(server, states, set())
+    assert order.may_start(PROXY, states, set())
+    states = {"server": S.READY, "proxy": S.READY}
+    assert order.may_stop("proxy", services, states)
+    assert not order.may_stop("server", services, states)
+    assert order.may_stop("server", services, states | {"proxy": S.STOPPED})
+    backwards = ServiceSpec("proxy", ("/bin/true",), {}, outlives=("server",))
+    with pytest.raises(ValueError, match="wait for each other"):
+        order.check((server, backwards))

@@ -125,6 +125,21 @@ async def test_an_http_watch_tells_readiness_loss_and_death_apart():
         watch.stop()
 
 
+async def test_a_program_without_a_live_url_is_never_called_dead():
+    async with serving() as server, asyncio.TaskGroup() as tasks:
+        server.answer = b"HTTP/1.1 200\r\n"
+        url = f"http://127.0.0.1:{server.port}/"
+        ear = Ear()
+        rhythm = Rhythm(0.001, 0.01, 5.0, 3, 2, 0.01, 5.0, 1)
+        watch = HttpWatch(tasks.create_task, HttpProbe(url, ""), rhythm, ear)
+        assert await ear.next() == "ready"
+        server.answer = b"HTTP/1.1 503\r\n"
+        assert await ear.next() == Verdict.UNWELL
+        await asyncio.sleep(0.1)
+        assert ear.heard.empty()
+        watch.stop()
+
+
 @asynccontextmanager
 async def notifying(rhythm: Rhythm) -> AsyncIterator[tuple[int, Ear]]:
     read_end, write_end = os.pipe()

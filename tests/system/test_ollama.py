@@ -1,0 +1,130 @@
+"""An Ollama of ours behind the proxy: a real executable of that name, real processes."""
+
+import json
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from tests.fakes import llama, ollama
+from tests.system.conftest import chat
+from tests.system.stack import Stack, eventually, fetch, free_ports
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def place() -> int:
+    """The port where clients look for Ollama."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture
+def stack(new_stack, tmp_path, place) -> Stack:
+    made = new_stack(f"http://127.0.0.1:{place}", '[dashboard]\ninterval = "1s"\n')
+    made.ports |= {"ollama": place, "moved": free_ports(1)[0]}
+    text = made.config.read_text().replace("[prometheus]", '[prometheus]\nmode = "embedded"')
+    text = text.replace("[ollama]", f'[ollama]\ntakeover_url = "{made.url("moved")}"')
+    made.config.write_text(text.replace('[dashboard]\ninterval = "1s"\n', "", 1))
+    made.environment["PATH"] = f"{ollama.install(tmp_path / 'bin')}:{made.environment['PATH']}"
+    return made
+
+
+def serving(stack: Stack) -> dict:
+    return stack.children()["ollama"]
+
+
+def runners(stack: Stack) -> list[int]:
+    return [each.pid for each in psutil.Process(serving(stack)["pid"]).children(recursive=True)]
+
+
+def test_where_nothing_answers_an_ollama_of_ours_is_started_and_kept(stack):
+    said = stack.up()
+    ours = serving(stack)
+    assert f"ollama       ready  pid {ours['pid']}" in said
+    assert (ours["state"], ours["ports"]) == ("ready", [stack.ports["ollama"]])
+    assert "external" not in said
+    assert json.loads(fetch(stack.url("proxy", "/api/version"))) == {"version": "0.33.0-snap"}
+    eventually(lambda: stack.total("ollama_up") == 1, "the proxy has found it")
+    # The same again is the same: what runs is ours, and not somebody else's that is adopted.
+    assert "already running" in stack.run("up", "-d")
+    os.kill(ours["pid"], signal.SIGKILL)
+    eventually(lambda: serving(stack)["pid"] not in (None, ours["pid"]), "another one")
+    eventually(lambda: serving(stack)["state"] == "ready", "ready again")
+    stack.run("down")
+    stack.assert_gone()
+    order = [
+        json.loads(line)["child"]
+        for line in next(stack.home.rglob("events.jsonl")).read_text().splitlines()
+        if json.loads(line)["state"] == "stopped"
+    ]
+    assert order.index("proxy") < order.index("ollama")
+
+
+def test_an_ollama_that_answers_is_left_alone(stack, place):
+    environment = stack.environment | {"OLLAMA_HOST": f"127.0.0.1:{place}"}
+    with subprocess.Popen(["ollama", "serve"], env=environment, cwd=stack.home) as theirs:
+        eventually(lambda: fetch(stack.url("ollama", "/api/version")), "it answers")
+        assert "external, 0.33.0-snap" in stack.up()
+        assert "ollama" not in stack.children()
+        stack.run("down")
+        assert theirs.poll() is None
+        refused = stack.run("up", "-d", "--ollama", "managed", code=6)
+        assert refused == "" or "Nothing" not in refused
+        assert f"127.0.0.1:{place} is in use, wanted by ollama" in stack.last_error
+        assert 'set [ollama] mode = "external"      (use that one)' in stack.last_error
+        stack.run("up", "-d", "--takeover", code=6)
+        assert f"127.0.0.1:{place} is in use, wanted by proxy" in stack.last_error
+        assert f"kill {theirs.pid}, and ollamon up --takeover again" in stack.last_error
+        theirs.terminate()
+        theirs.wait(10)
+
+
+def test_takeover_with_a_real_model_changes_nothing_for_clients(stack, tmp_path):
+    model = llama.make_model(tmp_path)
+    variables = f'{{ FAKE_LLAMA = "{model}", API_TOKEN = "hush" }}'
+    stack.config.write_text(
+        stack.config.read_text().replace("[ollama]", f"[ollama]\nenv = {variables}")
+    )
+    rehearsed = stack.run("up", "--takeover", "--dry-run")
+    assert f"OLLAMA_HOST={stack.listen('moved')}" in rehearsed
+    assert "API_TOKEN=*** " in rehearsed
+    stack.up("--takeover")
+    assert serving(stack)["ports"] == [stack.ports["moved"]]
+    assert stack.children()["proxy"]["ports"][0] == stack.ports["ollama"]
+    # The address that clients have always had.
+    assert chat(stack.url("ollama")).split()
+    eventually(
+        lambda: stack.total("ollama_proxy_generated_tokens_total") == llama.ANSWER_TOKENS,
+        "the real tokens are counted",
+    )
+    findings = json.loads(stack.run("doctor", "--json"))["findings"]
+    assert [each["evidence"] for each in findings if each["check"] == "config"] == [
+        "~/ollamon.toml"
+    ]
+    stack.run("down")
+    stack.assert_gone()
+
+
+def test_stubborn_runners_do_not_outlive_a_supervisor_that_was_killed(stack):
+    stack.environment["FAKE_STUBBORN"] = "1"
+    stack.up()
+    run = stack.status()
+    (runner,) = runners(stack)
+    os.kill(run["supervisor"]["pid"], signal.SIGKILL)
+    # The guard asks for five seconds, and then insists.
+    eventually(lambda: not psutil.pid_exists(runner), "no runner is left", 12)
+    stack.assert_gone(12)
+    assert serving_after(stack) == "ready"
+
+
+def serving_after(stack: Stack) -> str:
+    stack.up()
+    state = serving(stack)["state"]
+    (runner,) = runners(stack)
+    stack.run("down")
+    # It ignores SIGTERM, and its leader is gone: the group had its SIGKILL.
+    assert not psutil.pid_exists(runner)
+    return state
