@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ollamon.artifacts.prometheus import duration, prometheus_yml
+from ollamon.artifacts.rules import alerts_yml, recording_yml
 from ollamon.config.checks import ollama_listen
 from ollamon.config.model import Config, HelperMode, OllamaMode, PrometheusMode
 from ollamon.config.paths import Folders, folders
@@ -22,6 +23,7 @@ from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, Sta
 PROMETHEUS_START_S = 300.0
 PROMETHEUS_STOP_S = 15.0
 CHILD_STOP_S = 5.0
+OURS = "Made anew by ollamon at each start; changes here are lost."
 # It looks for GPUs and prunes its store first.
 OLLAMA_START_S = 60.0
 # It ends its runners itself.
@@ -302,7 +304,11 @@ def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
     file = places.state / "prometheus.yml"
     # What is made up must not stand in the history of what was measured.
     kept = "demo" if config.demo.enabled else "prometheus"
-    text = prometheus_yml(config, "Made anew by ollamon at each start; changes here are lost.")
+    rules = {
+        places.state / "alerts.yml": alerts_yml(config, OURS),
+        places.state / "recording.yml": recording_yml(config, OURS),
+    }
+    text = prometheus_yml(config, OURS, [str(path) for path in rules])
     return ServiceSpec(
         name="prometheus",
         argv=(str(binary), *_prometheus_flags(config, file, places.data / kept)),
@@ -314,7 +320,7 @@ def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
         stop_timeout_s=PROMETHEUS_STOP_S,
         # Debian's build takes no lock of its own; two servers on one folder lose samples.
         data_lock=places.data / f"{kept}.lock",
-        files={file: text},
+        files={file: text, **rules},
         address=ours.listen.url,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ollamon.artifacts import pages
+from ollamon.artifacts import alerts_page, grafana, pages, rules
 from ollamon.artifacts.prometheus import prometheus_yml
 from ollamon.cli.root import root
 from ollamon.config.model import Config
@@ -23,6 +23,12 @@ def files() -> dict[str, str]:
         "docs/configuration.md": pages.configuration(),
         "docs/ollamon.schema.json": pages.schema(),
         "docs/metrics.md": pages.metrics(),
+        "docs/alerts.md": alerts_page.page(Config()),
+        "docs/alerts.yml": rules.alerts_yml(Config(), BY_SCRIPT),
+        "docs/recording.yml": rules.recording_yml(Config(), BY_SCRIPT),
+        "docs/grafana.json": grafana.dashboard(Config()),
+        "docs/provisioning/datasources.yml": grafana.datasources(Config()),
+        "docs/provisioning/dashboards.yml": grafana.providers(),
         "docs/lifecycle.md": lifecycle.page(),
         "docs/cli.md": pages.commands(help_pages(root, "ollamon")),
     }

@@ -137,8 +137,13 @@ def test_prometheus_is_started_for_this_machine_alone(tmp_path):
     assert made.start_timeout_s == 300
     assert made.data_lock == tmp_path / "d/prometheus.lock"
     assert made.section is None
-    (text,) = made.files.values()
+    state = tmp_path / "s"
+    assert set(made.files) == {
+        state / f"{name}.yml" for name in ("prometheus", "alerts", "recording")
+    }
+    text = made.files[state / "prometheus.yml"]
     assert "targets: ['localhost:8001']" in text
+    assert f"rule_files:\n  - '{state}/alerts.yml'\n  - '{state}/recording.yml'\n" in text
 
 
 def test_the_dashboard_is_told_what_auto_came_to():

@@ -63,8 +63,8 @@ def _configuration() -> Iterator[str]:
 def _key_row(table: str, key: str, field: FieldInfo) -> str:
     path = f"{table}__{key}" if table else key
     variable = f"`{PREFIX}{path.upper()}`"
-    meaning = _cell(field.description or "")
-    return f"| `{key}` | `{_cell(written(field.default))}` | {variable} | {meaning} |"
+    meaning = cell(field.description or "")
+    return f"| `{key}` | `{cell(written(field.default))}` | {variable} | {meaning} |"
 
 
 def schema() -> str:
@@ -102,7 +102,7 @@ def _metrics() -> Iterator[str]:
             if isinstance(metric, kind):
                 labels = " ".join(f"`{label}`" for label in metric.labels)
                 star = " *" if metric.origin is Origin.SEED else ""
-                yield f"| `{metric.name}`{star} | {labels} | {_cell(_meaning(metric))} |"
+                yield f"| `{metric.name}`{star} | {labels} | {cell(_meaning(metric))} |"
         yield ""
     yield from ("## Buckets", "", "| name | upper bounds |", "|---|---|")
     for metric in CATALOG:
@@ -140,5 +140,6 @@ def _kinds() -> list[str]:
     return sorted(kinds - {"handover", "source", "upstream"} | {OllamonError.kind})
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text that may stand in a table."""
     return text.replace("|", "\\|")

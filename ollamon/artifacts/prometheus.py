@@ -1,5 +1,7 @@
 """prometheus.yml from the configuration, without I/O."""
 
+from collections.abc import Sequence
+
 from ollamon.config.model import Config
 from ollamon.config.values import Address, format_duration
 
@@ -14,13 +16,15 @@ LIMITS = """\
 """
 
 
-def prometheus_yml(config: Config, note: str) -> str:
+def prometheus_yml(config: Config, note: str, rule_files: Sequence[str] = ()) -> str:
     """Return the file; `note` is its first line, without the comment sign."""
+    rules = "".join(f"  - {quoted(path)}\n" for path in rule_files)
+    loaded = f"\nrule_files:\n{rules}" if rules else ""
     return f"""\
 # {note}
 global:
   scrape_interval: {duration(config.prometheus.scrape_interval)}
-
+{loaded}
 scrape_configs:
   - job_name: '{JOB}'
 {LIMITS}\
@@ -36,6 +40,11 @@ scrape_configs:
 def target(address: Address) -> str:
     """Return an address as a scrape target; the `instance` of all its series."""
     return str(address._replace(host="localhost") if address.host == "127.0.0.1" else address)
+
+
+def quoted(text: str) -> str:
+    """Return a YAML scalar in which nothing but the quote itself is special."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def duration(seconds: float) -> str:

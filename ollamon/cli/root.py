@@ -16,7 +16,10 @@ from ollamon.cli.session import Session, common_options
 from ollamon.cli.words import count
 from ollamon.errors import ConfigError, OllamonError
 
-COMMANDS = ("up", "down", "status", "doctor", "restart", "logs", "config", "helper", "version")
+COMMANDS = (
+    *("up", "down", "status", "doctor", "restart", "logs", "config", "helper", "export"),
+    *("top", "version"),
+)
 INTERRUPTED = 130
 DEBUG_VARIABLE = "OLLAMON_DEBUG"
 MARGIN = " " * len("error: ")

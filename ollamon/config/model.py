@@ -167,6 +167,23 @@ class Dashboard(Section):
     interval: Period = _text("5s", "How often the page gets new values.")
 
 
+class Alerts(Section):
+    """Where the alert rules draw their lines; `ollamon export alerts` prints them."""
+
+    error_ratio: float = Field(
+        0.05, gt=0, lt=1, description="Share of requests that fail, over 5 minutes."
+    )
+    first_token: Period = _text("30s", "Time to first token, p95 over 10 minutes.")
+    wait: Period = _text("5m", "How long one request may wait for its first byte.")
+    slow_decode: float = Field(
+        0.5, gt=0, lt=1, description="Decode speed of 15 minutes, as a share of the last week's."
+    )
+    reloads: int = Field(6, ge=1, description="Reloads of one model in an hour.")
+    restarts: int = Field(3, ge=1, description="Restarts of one of our processes in 15 minutes.")
+    memory: float = Field(0.95, gt=0, lt=1, description="Share of the machine's memory in use.")
+    gpu_temperature: float = Field(90, gt=0, lt=200, description="Degrees Celsius of a GPU.")
+
+
 class Demo(Section):
     """The simulated Ollama of `ollamon up --demo`."""
 
@@ -214,6 +231,7 @@ class Config(Section):
     helper: Helper = Helper()
     prometheus: Prometheus = Prometheus()
     dashboard: Dashboard = Dashboard()
+    alerts: Alerts = Alerts()
     demo: Demo = Demo()
     supervisor: Supervisor = Supervisor()
     log: Log = Log()
@@ -242,6 +260,7 @@ LISTENING = {
 __all__ = [
     "LISTENING",
     "Address",
+    "Alerts",
     "Config",
     "HelperMode",
     "OllamaMode",

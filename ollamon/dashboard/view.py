@@ -147,6 +147,7 @@ def describe(panel: Panel) -> Json:
         "help": panel.help,
         "promql": panel.expression.promql(),
         "tile": panel.is_tile,
+        "short": panel.short,
         "thresholds": list(panel.thresholds),
     }
 

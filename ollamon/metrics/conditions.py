@@ -1,7 +1,8 @@
 """When an alert fires: comparisons over expressions, as PromQL, without I/O."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ollamon.metrics.expressions import Expression
@@ -20,6 +21,10 @@ class Condition(ABC):
     @abstractmethod
     def names(self) -> frozenset[str]:
         """The samples that it reads, by their names in an exposition."""
+
+    @abstractmethod
+    def changed(self, change: Callable[[Expression], Expression]) -> "Condition":
+        """Return it over other expressions."""
 
     @abstractmethod
     def promql(self) -> str:
@@ -43,6 +48,10 @@ class Compare(Condition):
     def names(self) -> frozenset[str]:
         """Those of the expression."""
         return self.left.names
+
+    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
+        """With what is compared changed."""
+        return replace(self, left=change(self.left))
 
     def promql(self) -> str:
         """A comparison, which binds less than any arithmetic."""
@@ -77,6 +86,10 @@ class Both(Condition):
         """Those of both."""
         return self.first.names | self.second.names
 
+    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
+        """With both changed."""
+        return replace(self, first=self.first.changed(change), second=self.second.changed(change))
+
     def promql(self) -> str:
         """`and` binds more than `or`, so both sides that are an `or` stand in parentheses."""
         word = "and" if self.on is None else f"and on ({', '.join(self.on)})"
@@ -99,6 +112,10 @@ class Either(Condition):
     def names(self) -> frozenset[str]:
         """Those of both."""
         return self.first.names | self.second.names
+
+    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
+        """With both changed."""
+        return replace(self, first=self.first.changed(change), second=self.second.changed(change))
 
     def promql(self) -> str:
         """The series of the first, and those of the second that the first lacks."""

@@ -1,23 +1,16 @@
 """An expression over fewer series: conditions put on every metric that it reads, without I/O."""
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from ollamon.metrics.catalog import Metric
 from ollamon.metrics.expressions import (
     TARGET_LABELS,
-    Age,
-    Average,
-    Count,
     Expression,
     Increase,
-    Max,
     Part,
     Quantile,
     Rate,
-    Ratio,
-    Scale,
-    Sum,
     Value,
     Where,
 )
@@ -27,27 +20,27 @@ def narrowed(expression: Expression, conditions: Collection[Where]) -> Expressio
     """Return it with the conditions on each metric that has their label.
 
     Raises:
-        TypeError: An expression of a kind that is not known here.
+        TypeError: An expression that reads a metric in a way that is not known here.
     """
     match expression:
-        case Value():
-            return replace(
-                expression, where=_added(expression.where, expression.metric, conditions)
-            )
+        case Value(metric=metric) | Quantile(histogram=metric):
+            return replace(expression, where=_added(expression.where, metric, conditions))
         case Rate() | Increase():
             where = _added(expression.where, expression.counter, conditions)
             return replace(expression, where=where)
-        case Quantile():
-            where = _added(expression.where, expression.histogram, conditions)
-            return replace(expression, where=where)
-        case Sum() | Max() | Average() | Count() | Scale() | Age():
-            return replace(expression, inner=narrowed(expression.inner, conditions))
-        case Ratio():
-            return Ratio(
-                narrowed(expression.dividend, conditions), narrowed(expression.divisor, conditions)
-            )
         case _:
-            raise TypeError(f"cannot narrow a {type(expression).__name__}")
+            return _narrowed_inside(expression, conditions)
+
+
+def _narrowed_inside(expression: Expression, conditions: Collection[Where]) -> Expression:
+    inner = {
+        field.name: narrowed(value, conditions)
+        for field in fields(expression)
+        if isinstance(value := getattr(expression, field.name), Expression)
+    }
+    if not inner:
+        raise TypeError(f"cannot narrow a {type(expression).__name__}")
+    return replace(expression, **inner)
 
 
 def _added(

@@ -60,6 +60,7 @@ class Panel:
         total: How the series become the tile's number.
         help: What the number means; plain words.
         thresholds: Where it becomes worth a look, and where it is bad.
+        short: The title where there is little room, 18 characters at most; of tiles alone.
     """
 
     id: str
@@ -71,7 +72,12 @@ class Panel:
     total: Literal["sum", "max"]
     kind: Literal["line", "stepped"] = "line"
     thresholds: tuple[float, ...] = ()
-    is_tile: bool = False
+    short: str = ""
+
+    @property
+    def is_tile(self) -> bool:
+        """Whether it is one of the first numbers."""
+        return bool(self.short)
 
 
 _BY_MODEL = ("model",)
@@ -88,7 +94,7 @@ _LATENCY = (
         "and reading the prompt are part of it.",
         "max",
         thresholds=(2, 10),
-        is_tile=True,
+        short="First token, p95",
     ),
     Panel(
         "tpot",
@@ -99,7 +105,7 @@ _LATENCY = (
         "Of 100 answers of the last minute, 95 took at most this time for each token.",
         "max",
         thresholds=(0.1, 0.5),
-        is_tile=True,
+        short="Per token, p95",
     ),
     Panel(
         "average_latency",
@@ -112,7 +118,7 @@ _LATENCY = (
         ),
         "From a request's head to the last byte of its answer; mean of the last minute.",
         "max",
-        is_tile=True,
+        short="Request, mean",
     ),
     Panel(
         "ttft_median",
@@ -134,7 +140,7 @@ _LOAD = (
         "Requests in flight now.",
         "sum",
         kind="stepped",
-        is_tile=True,
+        short="Active requests",
     ),
     Panel(
         "request_rate",
@@ -144,7 +150,7 @@ _LOAD = (
         Rate(catalog.REQUESTS),
         "Requests that ended, over the last minute.",
         "sum",
-        is_tile=True,
+        short="Requests",
     ),
     Panel(
         "errors",
@@ -155,7 +161,7 @@ _LOAD = (
         "Over the last minute, by how they ended: refused, failed, cut, or left by the client.",
         "sum",
         thresholds=(0.01, 0.1),
-        is_tile=True,
+        short="Failed requests",
     ),
 )
 _TOKENS = (
@@ -168,7 +174,7 @@ _TOKENS = (
         "Tokens of answers that ended, spread over the last minute. One answer is faster than "
         "this; see the time per output token.",
         "sum",
-        is_tile=True,
+        short="Tokens, total",
     ),
     Panel(
         "prompt_token_rate",
@@ -190,7 +196,7 @@ _MODELS = (
         "Memory that Ollama holds for each loaded model, on the GPU and beside it.",
         "sum",
         kind="stepped",
-        is_tile=True,
+        short="Models loaded",
     ),
     Panel(
         "model_vram",
@@ -222,7 +228,7 @@ _HARDWARE = (
         Value(catalog.GPU_RESIDENCY_PERCENT),
         "Share of time the GPUs worked. Needs the helper.",
         "max",
-        is_tile=True,
+        short="GPU",
     ),
     Panel(
         "memory",
@@ -232,7 +238,7 @@ _HARDWARE = (
         Scale(Value(catalog.MEMORY_USAGE), (1024, 1024)),
         "Of this machine: total less available.",
         "sum",
-        is_tile=True,
+        short="Memory in use",
     ),
     Panel(
         "cpu",
@@ -242,7 +248,7 @@ _HARDWARE = (
         Value(catalog.CPU_USAGE_PERCENT),
         "Of all cores of this machine.",
         "max",
-        is_tile=True,
+        short="CPU",
     ),
     Panel(
         "memory_pressure",

@@ -80,7 +80,7 @@ def test_the_panels(get):
     panels = get("/api/panels").json
     gpu = next(panel for panel in panels if panel["id"] == "gpu")
     assert gpu["promql"] == "ollama_proxy_gpu_active_residency_percent"
-    keys = {"id", "title", "unit", "section", "kind", "total", "help", "promql", "tile"}
+    keys = {"id", "title", "unit", "section", "kind", "total", "help", "promql", "tile", "short"}
     assert all(panel.keys() == keys | {"thresholds"} for panel in panels)
 
 

@@ -139,6 +139,7 @@ def test_a_panel_is_described():
         "help": "Requests in flight now.",
         "promql": "sum(ollama_proxy_active_requests)",
         "tile": True,
+        "short": "Active requests",
         "thresholds": [],
     }
 

@@ -143,8 +143,11 @@ class Stack:
     def children(self) -> dict[str, dict]:
         return {child["name"]: child for child in self.status()["children"]}
 
+    def metrics(self) -> str:
+        return fetch(self.url("metrics", "/metrics"))
+
     def samples(self) -> list[tuple[str, dict, float]]:
-        text = fetch(self.url("metrics", "/metrics"))
+        text = self.metrics()
         return [
             (sample.name, sample.labels, sample.value)
             for family in text_string_to_metric_families(text)
@@ -166,6 +169,11 @@ class Stack:
         answer = json.loads(fetch(self.url("prometheus", f"/api/v1/query?{text}")))
         assert answer["status"] == "success", answer
         return answer["data"]["result"]
+
+    def rules(self) -> list[dict]:
+        """The rules that Prometheus has loaded."""
+        answer = json.loads(fetch(self.url("prometheus", "/api/v1/rules")))
+        return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
     def tick(self) -> dict:
         return json.loads(fetch(self.url("dashboard", "/api/metrics")))

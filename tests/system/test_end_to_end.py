@@ -1,9 +1,15 @@
 """The vertical slice, with a real Prometheus, a real llama.cpp server and a real browser."""
 
 import math
+import re
 
 import pytest
 
+from ollamon.artifacts.alerts import groups
+from ollamon.artifacts.recordings import recordings
+from ollamon.compat import Compat
+from ollamon.config.model import Config
+from ollamon.metrics.panels import names_of
 from tests.system.conftest import chat
 from tests.system.stack import Stack, eventually
 
@@ -76,11 +82,30 @@ def stack(new_stack, llama_server, mode) -> Stack:
 def test_a_request_is_seen_everywhere(stack, mode, llama_server):
     assert chat(stack.url("proxy")) == chat(llama_server)
     assert_one_chat_is_counted(stack)
+    every_name_that_is_read_is_served(stack)
     if mode == "prometheus":
         the_seed_queries_answer(stack)
+        the_rules_work(stack)
     the_dashboard_agrees(stack, mode)
     stack.run("down")
     stack.assert_gone()
+
+
+def every_name_that_is_read_is_served(stack: Stack) -> None:
+    served = set(re.findall(r"^# TYPE (\S+)", stack.metrics(), re.MULTILINE))
+    alerts = [alert for group in groups(Config()).values() for alert in group]
+    read = names_of().union(*(alert.condition.names for alert in alerts))
+    read = read.union(*(recording.expression.names for recording in recordings(Compat.BOTH)))
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in read}
+    assert {name for name in families - served if not name.startswith("prometheus_")} == {"up"}
+
+
+def the_rules_work(stack: Stack) -> None:
+    """They are loaded, and Prometheus finds an answer to each without an error."""
+    rules = stack.rules()
+    assert len(rules) == len(recordings(Compat.BOTH)) + sum(map(len, groups(Config()).values()))
+    for rule in rules:
+        stack.query(rule["query"])
 
 
 def the_seed_queries_answer(stack: Stack) -> None:

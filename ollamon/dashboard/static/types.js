@@ -16,6 +16,7 @@
  * @property {string} help
  * @property {string} promql
  * @property {boolean} tile
+ * @property {string} short
  * @property {number[]} thresholds
  *
  * @typedef {object} Model

@@ -72,6 +72,7 @@ def _panel(
         "kind": "line",
         "help": f"What {title.lower()} means, in plain words.",
         "tile": False,
+        "short": "",
         "thresholds": [],
         **more,
     }
