@@ -104,6 +104,16 @@ def _metrics() -> Iterator[str]:
                 star = " *" if metric.origin is Origin.SEED else ""
                 yield f"| `{metric.name}`{star} | {labels} | {cell(_meaning(metric))} |"
         yield ""
+    traced = [each for each in CATALOG if isinstance(each, Histogram) and each.has_exemplars]
+    yield from (
+        "## Exemplars",
+        "",
+        "In OpenMetrics each bucket of these names the last request that fell into it:",
+        "`request_id` is the `id` in `/api/requests`, `trace_id` that of its `traceparent`.",
+        "",
+        ", ".join(f"`{metric.name}`" for metric in traced),
+        "",
+    )
     yield from ("## Buckets", "", "| name | upper bounds |", "|---|---|")
     for metric in CATALOG:
         if isinstance(metric, Histogram):

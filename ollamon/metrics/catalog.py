@@ -99,9 +99,14 @@ class Gauge(Metric):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram(Metric):
-    """Observations counted in `buckets`, upper bounds in the metric's unit."""
+    """Observations counted in `buckets`, upper bounds in the metric's unit.
+
+    Attributes:
+        has_exemplars: Each bucket names the last request that fell into it, in OpenMetrics.
+    """
 
     buckets: tuple[float, ...] = ()
+    has_exemplars: bool = False
 
 
 def _seed_counter(name: str, text: str, *labels: str) -> Counter:
@@ -113,10 +118,22 @@ def _seed_gauge(name: str, text: str) -> Gauge:
 
 
 def _seed_histogram(
-    name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ("model",)
+    name: str,
+    text: str,
+    buckets: tuple[float, ...],
+    labels: tuple[str, ...] = ("model",),
+    *,
+    has_exemplars: bool = False,
 ) -> Histogram:
-    full = f"ollama_proxy_{name}"
-    return Histogram(full, text, labels, Origin.SEED, from_birth=True, buckets=buckets)
+    return Histogram(
+        f"ollama_proxy_{name}",
+        text,
+        labels,
+        Origin.SEED,
+        from_birth=True,
+        buckets=buckets,
+        has_exemplars=has_exemplars,
+    )
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
@@ -147,6 +164,7 @@ REQUEST_DURATION = _seed_histogram(
     "From the request's head to the last byte for the client.",
     DURATION,
     ("method", "endpoint", "model"),
+    has_exemplars=True,
 )
 ACTIVE_REQUESTS = Gauge(
     "ollama_proxy_active_requests",
@@ -161,11 +179,14 @@ PROMPT_TOKENS = _seed_counter(
 GENERATED_TOKENS = _seed_counter(
     "generated_tokens_total", "Generated tokens as reported, thinking included.", "model"
 )
-TOKENS_PER_SECOND = _seed_histogram("tokens_per_second", "Decode speed of one request.", TOKEN_RATE)
+TOKENS_PER_SECOND = _seed_histogram(
+    "tokens_per_second", "Decode speed of one request.", TOKEN_RATE, has_exemplars=True
+)
 TIME_TO_FIRST_TOKEN = _seed_histogram(
     "time_to_first_token_seconds",
     "From the request's last byte to the first token of a stream.",
     FIRST_TOKEN,
+    has_exemplars=True,
 )
 MODEL_LOAD_DURATION = _seed_histogram(
     "model_load_duration_seconds", "Load time that an answer reported, warm ones included.", LOAD

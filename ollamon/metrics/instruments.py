@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,6 +24,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from ollamon.compat import Compat
@@ -187,6 +188,27 @@ class Tally:
         self.value += amount
 
 
+class Example(NamedTuple):
+    """One observed request, for those who want to look at that one.
+
+    Attributes:
+        request_id: `id` of its record.
+        trace_id: The client's, or "".
+        at: Unix time.
+    """
+
+    request_id: int
+    trace_id: str
+    at: float
+
+    def told_with(self, value: float) -> Exemplar:
+        """Return it as OpenMetrics takes it; its labels have at most 128 characters."""
+        labels = {"request_id": str(self.request_id)}
+        if self.trace_id:
+            labels["trace_id"] = self.trace_id
+        return Exemplar(labels, value, self.at)
+
+
 class Spread:
     """One series of a histogram. Added to in one thread, read in any.
 
@@ -194,21 +216,29 @@ class Spread:
         bounds: Upper bounds, in order, without infinity.
     """
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_examples", "_sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
+        self._examples: dict[int, tuple[float, Example]] = {}
 
-    def observe(self, value: float) -> None:
-        """Count a value in its bucket."""
-        self._counts[bisect_left(self._bounds, value)] += 1
+    def observe(self, value: float, example: Example | None = None) -> None:
+        """Count a value in its bucket, of which the last example is kept."""
+        place = bisect_left(self._bounds, value)
+        self._counts[place] += 1
         self._sum += value
+        if example is not None:
+            self._examples[place] = (value, example)
 
     def read(self) -> tuple[list[int], float]:
         """Return how many values each upper bound holds, those below included, and their sum."""
         return list(accumulate(self._counts.copy())), self._sum
+
+    def examples(self) -> Mapping[int, tuple[float, Example]]:
+        """Return the last value of each bucket, by its place, and what was observed."""
+        return self._examples.copy()
 
 
 SeriesT = TypeVar("SeriesT", Tally, Spread)
@@ -275,7 +305,10 @@ class HistogramSeries(Series[Spread]):
         family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
         for values, series in self.known().items():
             counts, total = series.read()
-            family.add_metric(values, list(zip(self._bounds, counts, strict=True)), total)
+            buckets: list[Any] = list(zip(self._bounds, counts, strict=True))
+            for place, (value, example) in series.examples().items():
+                buckets[place] = (*buckets[place], example.told_with(value))
+            family.add_metric(values, buckets, total)
         return family
 
 

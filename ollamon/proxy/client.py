@@ -189,9 +189,9 @@ class Client(asyncio.Protocol):
     def _begin(self, incoming: "Incoming", rest: bytes, now: float) -> None:
         """Begin an exchange; `rest` came in the same read as the head."""
         relay = self._relay
-        head, method, route, out, _, may_inject, kind = incoming
+        head, method, route, out, _, may_inject, kind, trace = incoming
         relay.in_flight += 1
-        self._exchange = Exchange(relay.meter, method, route, now, kind)
+        self._exchange = Exchange(relay.meter, method, route, now, kind, trace)
         self._head, self._dialect = head, route.dialect
         self._body = framing.body_of_request(head)
         self._is_last = not head.is_keep_alive

@@ -29,6 +29,7 @@ class Exchange:
         route: Route,
         now: float,
         client: ClientKind = ClientKind.UNKNOWN,
+        trace: str = "",
     ) -> None:
         self._meter = meter
         self._tap: Tap | None = None
@@ -36,7 +37,7 @@ class Exchange:
         self.status: int | None = None
         self.is_over = False
         try:
-            self._tap = meter.began(method, route, now, client)
+            self._tap = meter.began(method, route, now, client, trace)
         except Exception as error:  # noqa: BLE001 - fail open
             self._fail(error)
 

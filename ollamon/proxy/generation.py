@@ -6,7 +6,7 @@ The children are looked up once: finding one by its labels costs more than addin
 from enum import StrEnum
 
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Instruments
+from ollamon.metrics.instruments import Example, Instruments
 from ollamon.proxy.events import Usage
 from ollamon.proxy.observation import Clock, End
 from ollamon.proxy.residence import LoadReason
@@ -138,14 +138,14 @@ class ModelMeter:
             for reason in LoadReason:
                 counter(catalog.MODEL_LOADS).labels(model, reason.value)
 
-    def observe(self, end: End, *, is_cold: bool) -> None:
+    def observe(self, end: End, example: Example, *, is_cold: bool) -> None:
         """Add one generation or embedding that is over."""
         if end.first_token_s is not None:
-            self._first_token(end.first_token_s)
+            self._first_token(end.first_token_s, example)
         if end.first_answer_s is not None:
             self._first_answer(end.first_answer_s)
         if end.decode is not None:
-            self._rate(end.decode.rate)
+            self._rate(end.decode.rate, example)
             self._per_token(1 / end.decode.rate)
             tokens, seconds = self._decode[end.decode.source]
             tokens(end.decode.tokens)

@@ -43,7 +43,7 @@ _NOT_NOMINATED = frozenset(
 )
 _NOTED = (
     *(*_HOP_BY_HOP, b"content-length", b"transfer-encoding", b"host", b"expect"),
-    *(b"content-type", b"content-encoding"),
+    *(b"content-type", b"content-encoding", b"user-agent", b"traceparent"),
 )
 # One search finds all that matters; a loop over the lines costs more than all else of a head.
 _NOTED_LINE = re.compile(rb"\r\n((?i:" + b"|".join(_NOTED) + rb")):[ \t]*+([^\r]*)", re.DOTALL)

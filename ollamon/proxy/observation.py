@@ -105,7 +105,7 @@ class Observation:
     __slots__ = (
         *("_answer_size", "_began_at", "_complete_at", "_head", "_is_over", "_listener"),
         *("_read_at", "_reader", "_request_size"),
-        *("_request", "_requested_model", "client", "id", "method", "model", "route"),
+        *("_request", "_requested_model", "client", "id", "method", "model", "route", "trace"),
     )
 
     def __init__(
@@ -116,9 +116,11 @@ class Observation:
         route: Route,
         now: float,
         client: ClientKind = ClientKind.UNKNOWN,
+        trace: str = "",
     ) -> None:
         self.id = id_
         self.client = client
+        self.trace = trace
         self.method = method
         self.route = route
         self.model = labels.UNKNOWN

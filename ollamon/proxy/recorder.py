@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Instruments, Move
+from ollamon.metrics.instruments import Example, Instruments, Move
 from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.events import Problem
@@ -79,7 +79,7 @@ class Recorder:
         self._moves: dict[_Kind, tuple[Move, Move]] = {}
         self._models: dict[str, ModelMeter] = {}
         self._residence = Residence()
-        self._durations: dict[tuple[str, str, str], Callable[[float], None]] = {}
+        self._durations: dict[tuple[str, str, str], Callable[[float, Example], None]] = {}
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
         self._begin_at_zero()
@@ -90,11 +90,16 @@ class Recorder:
         instruments.board.ask(self._show_in_flight)
 
     def began(
-        self, method: str, route: Route, now: float, client: ClientKind = ClientKind.UNKNOWN
+        self,
+        method: str,
+        route: Route,
+        now: float,
+        client: ClientKind = ClientKind.UNKNOWN,
+        trace: str = "",
     ) -> Tap:
         """Count a request head that was understood, and watch its exchange."""
         method = labels.method_label(method)
-        exchange = Observation(self, next(self._ids), method, route, now, client)
+        exchange = Observation(self, next(self._ids), method, route, now, client, trace)
         self._open[exchange.id] = exchange
         self._move(*_BEGAN)
         return exchange
@@ -198,7 +203,9 @@ class Recorder:
             )
         return found
 
-    def _duration_of(self, method: str, endpoint: str, model: str) -> Callable[[float], None]:
+    def _duration_of(
+        self, method: str, endpoint: str, model: str
+    ) -> Callable[[float, Example], None]:
         """Return the histogram of requests like this one; all their series begin together."""
         key = (method, endpoint, model)
         found = self._durations.get(key)
@@ -233,7 +240,8 @@ class Recorder:
         kind = (method, endpoint, model, status, end.outcome)
         moves = self._moves.get(kind) or self._moves_of(kind)
         self._move((_ACTIVE, (exchange.model,), -1), *moves)
-        self._duration_of(method, endpoint, model)(end.duration_s)
+        example = Example(exchange.id, exchange.trace, self._wall())
+        self._duration_of(method, endpoint, model)(end.duration_s, example)
         request_size, answer_size = self._sizes.get(endpoint) or self._sizes_of(endpoint)
         request_size(end.request_size)
         answer_size(end.answer_size)
@@ -244,16 +252,16 @@ class Recorder:
         for problem in end.problems:
             self._problem(problem)
         if exchange.route.reading in _COMPUTED:
-            self._observe_generation(endpoint, model, end)
+            self._observe_generation(endpoint, model, end, example)
         elif model in self._names:
             self._residence.use(model, None)
-        self._remember(exchange, end, RequestKind(*kind, _finish(end), exchange.client))
+        self._remember(example, end, RequestKind(*kind, _finish(end), exchange.client))
 
-    def _remember(self, exchange: Observation, end: End, kind: RequestKind) -> None:
+    def _remember(self, example: Example, end: End, kind: RequestKind) -> None:
         usage = end.usage
         numbers = Numbers(
-            exchange.id,
-            self._wall(),
+            example.request_id,
+            example.at,
             usage.prompt_tokens,
             usage.cached_tokens,
             usage.generated_tokens,
@@ -286,9 +294,9 @@ class Recorder:
             if value == labels.OTHER:
                 self._instruments.counter(catalog.LABELS_DROPPED).labels(name).inc()
 
-    def _observe_generation(self, endpoint: str, model: str, end: End) -> None:
+    def _observe_generation(self, endpoint: str, model: str, end: End, example: Example) -> None:
         is_cold = model in self._names and self._residence.use(model, end.usage.load_s)
-        self._instruments_of(model).observe(end, is_cold=is_cold)
+        self._instruments_of(model).observe(end, example, is_cold=is_cold)
         if end.gap_s is not None:
             self._gap(end.gap_s)
         is_generation = finish_reason(end.finish) not in NO_GENERATION

@@ -24,6 +24,7 @@ from ollamon.proxy.pool import Pool, UpstreamAddress, why
 from ollamon.proxy.routes import Route, route_of
 from ollamon.proxy.tap import Ending, Meter
 from ollamon.proxy.timers import Ticker, Timeouts
+from ollamon.proxy.traces import trace_of
 
 _BACKLOG = 4096
 # Beyond the limit of connections, so many still get an answer before they are cut.
@@ -69,6 +70,7 @@ class Incoming(NamedTuple):
         is_allowed: Its Host may come in.
         may_inject: Its body may have to be changed; see `injection`.
         client: Who sends it.
+        trace: As `traces.trace_of`.
     """
 
     head: RequestHead
@@ -78,6 +80,7 @@ class Incoming(NamedTuple):
     is_allowed: bool
     may_inject: bool
     client: ClientKind
+    trace: str
 
 
 class Relay:
@@ -158,8 +161,9 @@ class Relay:
         is_allowed = head.host is None or self._allows(head.host)
         may_inject = settings.inject_usage and injection.may_apply(head, route)
         client = client_kind(head.fields.values(b"user-agent"))
+        trace = trace_of(head.fields.values(b"traceparent"))
         method = head.method.decode("ascii")
-        return Incoming(head, method, route, out, is_allowed, may_inject, client)
+        return Incoming(head, method, route, out, is_allowed, may_inject, client, trace)
 
     def _asks_allowed(self, host: bytes) -> bool:
         return self.settings.access.allows(host.decode("latin-1"))

@@ -77,8 +77,8 @@ class Tap(Protocol):
 class Meter(Protocol):
     """Where the relay finds its taps."""
 
-    def began(self, method: str, route: Route, now: float, client: ClientKind) -> Tap:
-        """A request head was understood."""
+    def began(self, method: str, route: Route, now: float, client: ClientKind, trace: str) -> Tap:
+        """A request head was understood; `trace` is the id of its trace, or ""."""
 
     def connected(self, seconds: float) -> None:
         """A new connection to upstream was made, in this time."""

@@ -74,11 +74,15 @@ class RecordingMeter:
     refusals: list[Rejection] = field(default_factory=list)
     connects: list[float] = field(default_factory=list)
     clients: list[ClientKind] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
-    def began(self, method: str, route: Route, now: float, client: ClientKind) -> RecordingTap:
+    def began(
+        self, method: str, route: Route, now: float, client: ClientKind, trace: str
+    ) -> RecordingTap:
         self.clients.append(client)
+        self.traces.append(trace)
         if "began" in self.failing:
             raise Boom("began")
         self.taps.append(RecordingTap(method, route, self.failing))

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import LEDGER, Board, Instruments, Ledger
+from ollamon.metrics.instruments import LEDGER, Board, Example, Instruments, Ledger
 
 
 class Clock:
@@ -80,6 +80,27 @@ def test_a_histogram_is_exported_as_prometheus_clients_own(values):
     expected = [line for line in text(theirs).splitlines() if "_created" not in line]
     found = [line for line in text(ours).splitlines() if metric.name in line]
     assert found == expected
+
+
+def test_a_bucket_names_the_last_request_that_fell_into_it_in_openmetrics_alone(registry):
+    series = Instruments(registry).histogram(catalog.TOKENS_PER_SECOND).labels("m")
+    series.observe(7, Example(1, "", 1.6e9))
+    series.observe(6, Example(2**63, "f" * 32, 1.7e9))
+    series.observe(9000, Example(3, "", 1.8e9))
+    series.observe(45)
+    told = {
+        sample.labels["le"]: sample.exemplar
+        for family in parse_openmetrics(generate_openmetrics(registry).decode())
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert told.keys() == {"7.5", "+Inf"}
+    last = told["7.5"]
+    assert (last.value, float(last.timestamp)) == (6, 1.7e9)
+    assert last.labels == {"request_id": str(2**63), "trace_id": "f" * 32}
+    assert sum(len(name + value) for name, value in last.labels.items()) <= 128
+    assert told["+Inf"].labels == {"request_id": "3"}
+    assert "_id" not in text(registry)
 
 
 def test_a_counter_grows_and_never_shrinks(registry, instruments):

@@ -21,6 +21,7 @@ NDJSON = AnswerHead(200, "application/x-ndjson", False)
 SSE = AnswerHead(200, "text/event-stream", False)
 JSON = AnswerHead(200, "application/json", False)
 CHAT = route_of("/api/chat")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAYS = b'{"model":"tiny","message":{"role":"assistant","content":" The"},"done":false}\n'
 ENDS = (
     b'{"model":"tiny","message":{"role":"assistant","content":""},"done":true,'
@@ -114,6 +115,32 @@ def test_a_stream_is_one_request_with_its_tokens_and_times(stack):
     assert stack.value(catalog.ACTIVE_REQUESTS, model="tiny") == 0
     assert stack.value(catalog.ACTIVE_REQUESTS, model="unknown") == 0
     assert stack.balances()
+
+
+def test_the_record_of_an_observed_request_is_named_beside_it(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0, trace=TRACE)
+    tap.request_complete(2.0)
+    tap.answer_began(NDJSON, 2.5)
+    tap.answer_read(SAYS, 8.0)
+    tap.answer_read(ENDS, 9.0)
+    tap.ended(Ending.COMPLETE, 200, 10.0)
+    stack.chat(SAYS, ENDS)
+    slow, quick = stack.recorder.recent()
+    traced = {"request_id": str(slow.id), "trace_id": TRACE}
+    plain = {"request_id": str(quick.id)}
+    told: dict[str, dict[str, dict[str, str]]] = {}
+    for family in stack.registry.collect():
+        for sample in family.samples:
+            if sample.exemplar:
+                buckets = told.setdefault(family.name, {})
+                buckets[sample.labels["le"]] = sample.exemplar.labels
+    assert told == {
+        catalog.REQUEST_DURATION.name: {"5.0": plain, "10.0": traced},
+        catalog.TIME_TO_FIRST_TOKEN.name: {"1.0": plain, "7.5": traced},
+        catalog.TOKENS_PER_SECOND.name: {"100.0": plain},
+    }
+    histograms = [each for each in catalog.CATALOG if isinstance(each, catalog.Histogram)]
+    assert told.keys() == {each.name for each in histograms if each.has_exemplars}
 
 
 def test_time_per_token_is_one_over_tokens_per_second(stack):

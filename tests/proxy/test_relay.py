@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ollamon.access import ProxyAccess
+from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.client import MAX_LINGER
 from ollamon.proxy.connection import HIGH_WATER
 from ollamon.proxy.routes import Dialect
@@ -601,3 +602,15 @@ async def test_the_relay_listens_on_the_socket_that_it_was_given():
         with socket.create_connection(("127.0.0.1", stage.port)):
             await eventually(lambda: stage.relay.connections == 1)
         await eventually(lambda: stage.relay.connections == 0)
+
+
+async def test_the_meter_is_told_of_client_and_trace_and_both_fields_pass_unchanged():
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    fields = ("User-Agent: curl/8.5.0", f"TraceParent: 00-{trace}-00f067aa0ba902b7-01")
+    async with bench(replay(answer())) as stage:
+        await stage.ask(request("POST", "/api/chat", b"{}", *fields))
+        await stage.ask(request("POST", "/api/chat", b"{}"))
+        assert stage.meter.clients == [ClientKind.CURL, ClientKind.UNKNOWN]
+        assert stage.meter.traces == [trace, ""]
+        received = stage.upstream.connections[0].received
+        assert all(f"\r\n{field}\r\n".encode() in received for field in fields)
