@@ -5,7 +5,7 @@ stdin says one thing only: end of file means that the parent is gone, even by SI
 too. So secrets stay out of `ps`, a child opens no file of the user, and none outlives its parent.
 
 Readiness goes the other way: `OLLAMON_NOTIFY_FD` names the write end of a pipe that takes the words
-of sd_notify(3), `READY=1`, `STATUS=...` and `WATCHDOG=1`, one per line.
+of sd_notify(3), `READY=1`, `STATUS=...` and `WATCHDOG=1`, one per line. Below sudo it is stdout.
 """
 
 import json
@@ -157,6 +157,13 @@ class Notifier:
             return cls(None)
         os.set_inheritable(int(text), False)
         return cls(int(text))
+
+    @classmethod
+    def on_stdout(cls) -> "Notifier":
+        """Take stdout, which passes sudo as no other descriptor does; prints go to stderr."""
+        descriptor = os.dup(1)
+        os.dup2(2, 1)
+        return cls(descriptor)
 
     def ready(self) -> None:
         """All sockets listen."""

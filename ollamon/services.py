@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ollamon import sudo
 from ollamon.artifacts.prometheus import duration, prometheus_yml
 from ollamon.artifacts.rules import alerts_yml, recording_yml
 from ollamon.config.checks import ollama_listen
-from ollamon.config.model import Config, HelperMode, OllamaMode, PrometheusMode
+from ollamon.config.model import Config, HelperMode, OllamaMode, PrometheusMode, RunAs
 from ollamon.config.paths import Folders, folders
 from ollamon.config.values import Address, format_duration, format_size, parse_listen
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
@@ -248,11 +250,21 @@ def _dashboard(config: Config) -> ServiceSpec:
 
 
 def _helper(config: Config) -> ServiceSpec:
-    return _child(
+    spec = _child(
         "helper",
         config.to_section("helper"),
         (_listen("helper.listen", config.helper.listen, is_held=False),),
         address=config.helper.listen.url,
+    )
+    # Who is root needs no sudo.
+    if config.helper.run_as is RunAs.USER or os.geteuid() == 0:
+        return spec
+    return replace(
+        spec,
+        argv=sudo.command((*spec.argv, "--lifeline")),
+        through_sudo=True,
+        # What it complains of is read.
+        environment={"LC_ALL": "C"},
     )
 
 

@@ -1,6 +1,7 @@
 """The configuration decides what runs, in which order, with which words."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_nobody_waits_for_a_service_that_does_not_run():
     assert spec("prometheus", {"helper": {"mode": "on"}}).after == ("proxy", "helper")
     assert spec("dashboard").after == ("prometheus", "proxy")
     assert spec("dashboard", find=nothing).after == ("proxy",)
+
+
+def test_a_helper_as_root_runs_through_sudo_unless_we_are_root(monkeypatch):
+    document = {"helper": {"mode": "on", "run_as": "root"}}
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    plain, helper = spec("helper", {"helper": {"mode": "on"}}), spec("helper", document)
+    assert helper.argv == ("/usr/bin/sudo", "-n", "--", *plain.argv, "--lifeline")
+    assert (helper.through_sudo, plain.through_sudo) == (True, False)
+    # A socket of ours would not pass sudo.
+    assert not any(listen.held for listen in helper.listens)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert spec("helper", document).argv == plain.argv
 
 
 @pytest.mark.parametrize("name", ["demo", "proxy", "helper", "dashboard"])

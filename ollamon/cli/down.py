@@ -10,7 +10,13 @@ import click
 from ollamon.cli.session import Session, common_options, pass_session, seconds_of
 from ollamon.cli.view import View
 from ollamon.config.place import Place
-from ollamon.errors import AlreadyRunningError, ControlError, NotRunningError, OllamonError
+from ollamon.errors import (
+    AlreadyRunningError,
+    ControlError,
+    LeftoverError,
+    NotRunningError,
+    OllamonError,
+)
 from ollamon.supervisor import control
 from ollamon.supervisor.messages import LOCK_NAME, RUN_NAME, Event, StackState
 
@@ -34,7 +40,7 @@ def command(session: Session, timeout_s: float | None) -> int:
     place = session.place()
     runtime = place.folders.runtime
     try:
-        _stop(session, runtime, timeout_s)
+        stop(session, runtime, timeout_s)
     except NotRunningError:
         return _nothing_runs(session, place)
     session.answer({"name": place.name, "was_running": True, "swept": []})
@@ -60,30 +66,40 @@ class _Request(threading.Thread):
             self.error = error
 
 
-def _stop(session: Session, runtime: Path, timeout_s: float | None) -> None:
+def stop(session: Session, runtime: Path, timeout_s: float | None) -> None:
     """Stop what runs, and show it.
 
     Raises:
         NotRunningError: Nothing runs.
         ControlError: The supervisor does not answer.
+        LeftoverError: It has stopped, and some process could not be ended.
     """
     control.ask(runtime, "status")
     request = _Request(runtime, timeout_s)
     request.start()
+    left = ""
     with suppress(NotRunningError, ControlError):
-        _show(session, control.follow(runtime, replay=True))
+        left = _show(session, control.follow(runtime, replay=True))
     request.join()
+    if left:
+        raise LeftoverError(left)
     if request.error is not None and not isinstance(request.error, NotRunningError):
         raise request.error
 
 
-def _show(session: Session, events: Iterator[Event]) -> None:
-    """Show what happens from the stop on; what was before comes along."""
+def _show(session: Session, events: Iterator[Event]) -> str:
+    """Show what happens from the stop on, and return who could not be ended.
+
+    What was before comes along.
+    """
     view = View(session.style(), has_keyboard=False)
+    left = ""
     for event in events:
         is_begin = not event.child and event.state == StackState.STOPPING
         if is_begin or view.stopping_at is not None:
             session.say(view.lines(event))
+            left = event.detail if not event.child and event.state == StackState.FAILED else left
+    return left
 
 
 def _nothing_runs(session: Session, place: Place) -> int:

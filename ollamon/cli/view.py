@@ -27,6 +27,7 @@ class View:
         is_started: The start has come to its end; single events are told in a line of their own.
         stopping_at: Seconds since the run began.
         has_keyboard: Ctrl-C reaches the supervisor from here.
+        is_left: Something could not be ended.
     """
 
     style: Style
@@ -34,6 +35,7 @@ class View:
     is_started: bool = False
     stopping_at: float | None = None
     has_keyboard: bool = True
+    is_left: bool = False
 
     def lines(self, event: Event) -> Iterator[str]:
         """What there is to show of an event."""
@@ -47,6 +49,8 @@ class View:
             if event.state == ChildState.STOPPED:
                 text = f"stopped   {elapsed(event.elapsed_s - self.stopping_at)}"
                 yield from self.style.row(Mark.OK, event.child, text)
+            elif event.state == ChildState.STOP_FAILED:
+                yield from self.style.row(Mark.PROBLEM, event.child, event.detail)
         elif event.state == ChildState.READY:
             yield from self._ready(event)
         elif event.state in _AWRY:
@@ -87,10 +91,11 @@ class View:
                 yield from self.style.row(Mark.WARN, "leftovers", event.detail)
             case "spared" | "unlogged":
                 yield from self._row(Mark.WARN, event.state, event.detail)
-            case "stopped":
+            case "stopped" if not self.is_left:
                 began = self.stopping_at if self.stopping_at is not None else event.elapsed_s
                 yield f"All stopped in {elapsed(event.elapsed_s - began)}."
             case StackState.FAILED if self.stopping_at is not None:
+                self.is_left = True
                 yield from self.style.row(Mark.PROBLEM, "stop", event.detail)
 
 

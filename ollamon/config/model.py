@@ -111,6 +111,13 @@ class HelperMode(StrEnum):
     EXTERNAL = "external"
 
 
+class RunAs(StrEnum):
+    """With whose rights the helper runs."""
+
+    USER = "user"
+    ROOT = "root"
+
+
 class Helper(Section):
     """The hardware helper: GPU, power, temperature."""
 
@@ -121,6 +128,15 @@ class Helper(Section):
     )
     listen: Listen = _text("127.0.0.1:8002", "Where it answers; loopback only.")
     interval: Period = _text("5s", "How often it samples.")
+    run_as: RunAs = Field(
+        RunAs.USER,
+        strict=False,
+        description="user, or root: started through sudo; on Linux it gives root up again.",
+    )
+    trust_user_files: bool = Field(
+        False,
+        description="With root: although this installation can be changed without being root.",
+    )
 
 
 class PrometheusMode(StrEnum):
@@ -265,5 +281,6 @@ __all__ = [
     "HelperMode",
     "OllamaMode",
     "PrometheusMode",
+    "RunAs",
     "Section",
 ]

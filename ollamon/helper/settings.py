@@ -38,7 +38,7 @@ def parse(section: Mapping[str, object]) -> Settings:
     table = section.get("helper", {})
     if not isinstance(table, Mapping):
         raise ConfigError((*problems, Problem("helper: expected a table")))
-    unknown = table.keys() - {"mode", "listen", "interval"}
+    unknown = table.keys() - {"mode", "listen", "interval", "run_as", "trust_user_files"}
     problems += [Problem(f"helper.{key}: unknown key") for key in sorted(map(str, unknown))]
     if table.get("mode", "on") not in MODES:
         problems.append(Problem("helper.mode: expected off, on or external"))

@@ -48,6 +48,12 @@ class Child:
             if descriptor is not None:
                 os.close(descriptor)
 
+    def cut_lifeline(self) -> None:
+        """Let it see that it shall leave; the way to one that may not be signalled."""
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
+
 
 def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: str) -> Child:
     """Start the process of a service, in a group of its own.
@@ -76,7 +82,12 @@ def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: 
         os.set_blocking(notify_read, False)
         environment = {**os.environ, **_environment(spec, run_id, notify_write)}
         inherited = [] if line is None else [notify_write, *sockets.values()]
-        pid = _start(spec.argv, stdin, output_write, environment, inherited)
+        streams = (stdin, output_write, output_write)
+        if spec.through_sudo:
+            # It closes all other descriptors.
+            inherited, streams = [], (stdin, notify_write, output_write)
+        dies_with_us = not spec.through_sudo
+        pid = _start(spec.argv, streams, environment, inherited, dies_with_us=dies_with_us)
         ours.pop_all()
     if line is not None and lifeline is not None:
         # It may be dead already; its exit says more than a broken pipe.
@@ -97,7 +108,8 @@ def spawn_guard(argv: Sequence[str], run_id: str) -> tuple[int, int]:
     environment = {**os.environ, handover.RUN_ID_VARIABLE: run_id, identity.CHILD_VARIABLE: "guard"}
     try:
         with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            pid = _start(argv, read_end, nowhere.fileno(), environment, (), is_session=True)
+            streams = (read_end, nowhere.fileno(), nowhere.fileno())
+            pid = _start(argv, streams, environment, (), is_session=True)
     except OSError:
         os.close(write_end)
         raise
@@ -120,7 +132,7 @@ def _environment(spec: ServiceSpec, run_id: str, notify: int) -> dict[str, str]:
         handover.RUN_ID_VARIABLE: run_id,
         identity.CHILD_VARIABLE: spec.name,
     }
-    if spec.section is not None:
+    if spec.section is not None and not spec.through_sudo:
         own[handover.NOTIFY_VARIABLE] = str(notify)
     return {**own, **spec.environment}
 
@@ -142,26 +154,27 @@ def _enlarge(pipe: int) -> None:
 
 def _start(
     argv: Sequence[str],
-    stdin: int,
-    output: int,
+    streams: tuple[int, int, int],
     environment: Mapping[str, str],
     inherited: Iterable[int],
     *,
     is_session: bool = False,
+    dies_with_us: bool = False,
 ) -> int:
     """Fork and exec; the caller's thread must be the only one (preexec_fn, PDEATHSIG)."""
+    stdin, stdout, stderr = streams
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         process = subprocess.Popen(  # noqa: S603
             list(argv),
             stdin=stdin,
-            stdout=output,
-            stderr=output,
+            stdout=stdout,
+            stderr=stderr,
             env=dict(environment),
             pass_fds=tuple(inherited),
             process_group=None if is_session else 0,
             start_new_session=is_session,
-            preexec_fn=_before_exec(previous, dies_with_parent=not is_session),
+            preexec_fn=_before_exec(previous, dies_with_parent=dies_with_us),
         )
     except subprocess.SubprocessError as error:
         raise OSError(str(error)) from None

@@ -10,8 +10,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from ollamon import sudo
 from ollamon.errors import HandoverError, ListenError, PortInUseError
-from ollamon.supervisor import identity, lifecycle, preflight, reaper
+from ollamon.supervisor import identity, lifecycle, preflight, privileged, reaper
 from ollamon.supervisor.child import Child, spawn
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.lifecycle import Lifecycle
@@ -107,7 +108,12 @@ class Keeper:
 
     def kill(self) -> None:
         """SIGKILL to the group, now; one without its leader has had it."""
-        if self._child is not None and not self._child.is_reaped:
+        if self._child is None or self._child.is_reaped:
+            return
+        if self.spec.through_sudo:
+            # SIGKILL would end sudo alone and leave behind what runs as root.
+            self._child.cut_lifeline()
+        else:
             reaper.kill_group(self._child.pid, signal.SIGKILL)
 
     def abandon(self) -> None:
@@ -134,6 +140,10 @@ class Keeper:
         words = f"{self.spec.name}: {said}" if said else self.spec.name
         waited_s = self._world.loop.time() - self._terminated
         return f"{words} ({waited_s:.0f} s of {self._stop_timeout_s():g} s)"
+
+    def left(self) -> str:
+        """Return the pid of what a person has to end by hand."""
+        return privileged.named(self.pid) if self.spec.through_sudo and self.pid else str(self.pid)
 
     def status(self) -> ChildStatus:
         """Return its row of `ollamon status`."""
@@ -245,7 +255,8 @@ class Keeper:
             self._report_no_process(detail, is_final=error.errno not in PASSING)
             return
         self._child = child
-        self._world.guard.add(child.pid)
+        if not self.spec.through_sudo:
+            self._world.guard.add(child.pid)
         epoch = self.life.epoch
         self._world.reaper.watch(child.pid, lambda code: self._leader_left(epoch, code))
         self._seen.begin(child.pid)
@@ -283,6 +294,8 @@ class Keeper:
 
     def _cannot_end(self, pid: int) -> lifecycle.CannotEnd:
         detail = f"pid {pid} cannot be ended; as root: kill -KILL -{pid}"
+        if self.spec.through_sudo:
+            detail = privileged.cannot_end(pid)
         return lifecycle.CannotEnd(self.life.epoch, detail)
 
     def _stop_timeout_s(self) -> float:
@@ -295,6 +308,8 @@ class Keeper:
         if child is None:
             return
         child.is_reaped = True
+        # When sudo was killed, what it had started is still there, and listens to nothing else.
+        child.cut_lifeline()
         self._rest()
         if code == ListenError.exit_code:
             self._seen.hint = preflight.describe_taken(self._sockets.unheld)
@@ -313,7 +328,16 @@ class Keeper:
             self._world.loop.call_later(pause_s, self._await_empty, epoch, code, later)
             return
         self._let_go(child)
-        self.send(lifecycle.Exited(epoch, self._world.loop.time(), code))
+        self.send(self._end_of(epoch, code))
+
+    def _end_of(self, epoch: int, code: int) -> lifecycle.Event:
+        """Return what became of the process: one that sudo refused never was."""
+        now = self._world.loop.time()
+        is_refused = self.spec.through_sudo and self.state is ChildState.STARTING
+        last = self.output.tail(1)
+        if is_refused and last and sudo.is_refused(last[0]):
+            return lifecycle.CannotSpawn(epoch, now, last[0], is_final=True)
+        return lifecycle.Exited(epoch, now, code)
 
     def _let_go(self, child: Child) -> None:
         self._kill_strays()

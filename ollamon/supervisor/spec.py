@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ollamon.errors import HandoverError, ListenError
+from ollamon.errors import HandoverError, ListenError, PrivilegeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class Restart:
     give_up: int = 6
     within_s: float = 120.0
     retry_s: float | None = 300.0
-    fatal_codes: frozenset[int] = frozenset({HandoverError.exit_code, ListenError.exit_code})
+    fatal_codes: frozenset[int] = frozenset(
+        {HandoverError.exit_code, ListenError.exit_code, PrivilegeError.exit_code}
+    )
     success_codes: frozenset[int] = frozenset({0})
 
 
@@ -120,6 +122,8 @@ class ServiceSpec:
         data_lock: File to hold an flock on while the service exists, or None.
         files: Written, atomically and for the user alone, before the first start.
         address: Shown behind the name in the start view.
+        through_sudo: `argv` runs it as root, so that it gets stdin, stdout and stderr alone, and
+            says READY=1 and WATCHDOG=1 on stdout. We cannot kill it: it ends with its lifeline.
     """
 
     name: str
@@ -139,6 +143,7 @@ class ServiceSpec:
     data_lock: Path | None = None
     files: Mapping[Path, str] = field(default_factory=dict)
     address: str = ""
+    through_sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ class Supervisor:
         if self._finished.is_set():
             return
         self._finished.set()
-        left = [f"{kept.spec.name} pid {kept.pid}" for kept in self._roster if kept.pid]
+        left = [f"{kept.spec.name} pid {kept.left()}" for kept in self._roster if kept.pid]
         if left:
             self._exit_code = LEFT_BEHIND
             self._journal.emit("", StackState.FAILED, f"cannot end {', '.join(left)}")

@@ -79,10 +79,15 @@ def test_leftovers_and_processes_that_cannot_be_ended_are_told():
     lines = shown(
         event("", "swept", "removed what a dead run had left: proxy pid 7"),
         event("", StackState.STOPPING),
+        event("proxy", ChildState.STOP_FAILED, "pid 8 cannot be ended; as root: kill -KILL -8"),
         event("", StackState.FAILED, "cannot end proxy pid 8"),
+        event("", "stopped"),
     )
     assert lines[0] == " ! leftovers    removed what a dead run had left: proxy pid 7"
-    assert lines[-1] == " ✗ stop         cannot end proxy pid 8"
+    assert lines[-2:] == [
+        " ✗ proxy        pid 8 cannot be ended; as root: kill -KILL -8",
+        " ✗ stop         cannot end proxy pid 8",
+    ]
 
 
 def test_the_last_lines_fit_eighty_columns():

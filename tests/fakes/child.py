@@ -35,6 +35,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--crash-on", type=Path, help="exit 1 when this file appears; removes it")
     parser.add_argument("--code", type=int, default=1, help="... with this code instead")
     parser.add_argument("--ignterm", action="store_true")
+    parser.add_argument("--stuck", action="store_true", help="the main loop hears of no end")
+    parser.add_argument("--lifeline", action="store_true", help="below sudo: notify on stdout")
     parser.add_argument("--group", type=Path, help="grandchild ignoring TERM; its pid goes here")
     parser.add_argument("--setsid", action="store_true", help="... in a session of its own")
     parser.add_argument("--flood", type=int, default=0, help="lines to write before being ready")
@@ -131,7 +133,7 @@ def main() -> None:
 
     def on_term(*_: object) -> None:
         trace(options, "TERM")
-        if not options.ignterm:
+        if not options.ignterm and not options.stuck:
             sys.exit(0)
 
     signal.signal(signal.SIGTERM, on_term)
@@ -140,7 +142,10 @@ def main() -> None:
     if not options.foreign:
         told = handover.receive()
         run_id, sockets = told.run_id, dict(told.sockets)
-        notifier = handover.Notifier.from_environment()
+        if options.lifeline:
+            notifier = handover.Notifier.on_stdout()
+        else:
+            notifier = handover.Notifier.from_environment()
         if not options.ignterm:
             handover.watch_lifeline(lambda: os.kill(os.getpid(), signal.SIGTERM))
     if options.print:

@@ -15,6 +15,7 @@ import pytest
 
 from ollamon import handover, readings
 from ollamon.handover import Handover
+from ollamon.helper import service
 
 ARGV = [sys.executable, "-I", "-u", "-m", "ollamon.helper"]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "mac_metrics_helper.py"
@@ -96,7 +97,9 @@ def test_it_is_ready_when_it_listens_and_answers_with_its_run(start):
     assert response.headers["X-Ollamon-Run"] == "0a1b2c3d"
     reading = readings.from_json(body)
     assert reading.interval_seconds == 1.0
-    assert reading.platform.privileged == (os.geteuid() == 0)
+    # On Linux it has given root up.
+    is_root = sys.platform == "darwin" and os.geteuid() == 0
+    assert reading.platform.privileged == is_root
 
 
 def test_it_says_that_it_is_alive_and_how_its_sources_fare(start):
@@ -219,10 +222,19 @@ def test_options_of_the_hand_are_refused_to_a_child(start):
     assert helper.process.wait(WAIT_S) == 2
 
 
+def test_by_hand_and_below_sudo_exclude_each_other(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        service.run(["--by-hand", "--lifeline"], {}, "/sys")
+    assert "not allowed with" in capsys.readouterr().err
+
+
 def test_it_imports_nothing_but_the_standard_library():
     """What the site module of this installation loads at every start is not ours."""
     show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    load = "import ollamon.helper.__main__ as m; m.for_system(m.this_machine(), 5.0);"
+    load = (
+        "import ollamon.helper.__main__, ollamon.helper.service as m;"
+        "m.for_system(m.this_machine(), 5.0, {}, m.Path('/sys'));"
+    )
     loaded, plain = (
         set(
             subprocess.run(

@@ -1,8 +1,10 @@
 """One source, one file. Here is which of them this system may have, in order of preference."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from ollamon import sudo
 from ollamon.helper.collector import Collector
 from ollamon.helper.collectors.amdgpu import Amdgpu
 from ollamon.helper.collectors.hwmon import Hwmon
@@ -14,15 +16,23 @@ from ollamon.helper.collectors.osx_cpu_temp import OsxCpuTemp
 from ollamon.helper.collectors.powermetrics import Powermetrics
 from ollamon.helper.collectors.rapl import Rapl
 from ollamon.helper.follower import Follower
-from ollamon.helper.powermetrics.command import SUDO
 from ollamon.readings import Platform, System
 
 
-def for_system(here: Platform, interval_s: float) -> Sequence[Collector | Follower]:
-    """Return fresh sources; where two know a value, the first gives it."""
+def for_system(
+    here: Platform, interval_s: float, counters: Mapping[str, int], root: Path
+) -> Sequence[Collector | Follower]:
+    """Return fresh sources; where two know a value, the first gives it.
+
+    Args:
+        here: This machine.
+        interval_s: Seconds between two samples.
+        counters: What was opened as root, see `Rapl`.
+        root: Where the kernel shows its devices.
+    """
     match here.system:
         case System.LINUX:
-            return (Rapl(), Hwmon(), Nvidia(), Amdgpu())
+            return (Rapl(root, counters), Hwmon(root), Nvidia(), Amdgpu(root))
         case System.DARWIN:
             return _mac(here, interval_s)
         case System.OTHER:
@@ -30,7 +40,7 @@ def for_system(here: Platform, interval_s: float) -> Sequence[Collector | Follow
 
 
 def _mac(here: Platform, interval_s: float) -> Sequence[Collector | Follower]:
-    prefix = () if os.geteuid() == 0 else SUDO
+    prefix = () if os.geteuid() == 0 else sudo.SILENT
     powermetrics = Follower(Powermetrics(interval_s, here.arch, prefix))
     macmon = Follower(Macmon(interval_s), stands_in_for=powermetrics)
     return (powermetrics, Ioreg(), Iohid(), macmon, OsxCpuTemp())

@@ -5,6 +5,7 @@ The program alone runs as root, through sudo, unless the helper is root itself.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ollamon import sudo
 from ollamon.helper.collector import DeniedError, FailedError
 from ollamon.helper.found import Found
 from ollamon.helper.powermetrics import command, text, window
@@ -35,7 +36,7 @@ class Powermetrics:
         self,
         interval_s: float,
         arch: str,
-        prefix: Sequence[str] = command.SUDO,
+        prefix: Sequence[str] = sudo.SILENT,
         program: str = command.PROGRAM,
     ) -> None:
         self._milliseconds = command.interval_ms(interval_s)

@@ -3,9 +3,11 @@
 The kernel lets root alone read them since CVE-2020-8694.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ollamon.helper import sysfs
 from ollamon.helper.collector import DeniedError, FailedError, UnavailableError
@@ -13,6 +15,7 @@ from ollamon.helper.energy import Ledger, count
 from ollamon.helper.found import Found
 from ollamon.readings import Source
 
+_MOST = 64
 _DENIED = "reading RAPL needs root, or membership of the group that owns energy_uj"
 
 
@@ -25,12 +28,20 @@ class Counter:
 
 
 class Rapl:
-    """Reads `<root>/class/powercap`."""
+    """Reads `<root>/class/powercap`.
+
+    Args:
+        root: Where the kernel shows its devices.
+        opened: Zone -> descriptor of its energy counter, opened while we were root.
+    """
 
     source = Source.RAPL
     least_interval_s = 0.0
 
-    def __init__(self, root: Path = sysfs.ROOT) -> None:
+    def __init__(
+        self, root: Path = sysfs.ROOT, opened: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        self._opened = opened
         self._folder = root / "class" / "powercap"
         self._ledgers: dict[str, Ledger] = {}
 
@@ -49,13 +60,15 @@ class Rapl:
         # intel-rapl-mmio:0 counts the same package again, and subzones are parts of one.
         for zone in sysfs.listed(self._folder, "intel-rapl:*"):
             if (sysfs.read_text(zone / "name") or "").startswith("package-"):
-                counters[zone.name] = _read_counter(zone)
+                counters[zone.name] = _read_counter(zone, self._opened.get(zone.name))
         return counters
 
 
-def _read_counter(zone: Path) -> Counter:
+def _read_counter(zone: Path, opened: int | None) -> Counter:
+    path = zone / "energy_uj"
     try:
-        energy = sysfs.number(sysfs.read_bytes(zone / "energy_uj").decode("ascii").strip())
+        data = sysfs.read_bytes(path) if opened is None else os.pread(opened, _MOST, 0)
+        energy = sysfs.number(data.decode("ascii").strip())
     except PermissionError:
         raise DeniedError(_DENIED) from None
     except OSError:

@@ -6,8 +6,9 @@ else may run as root. Never `-o` or `-u`: with them anybody could overwrite any 
 
 from dataclasses import dataclass
 
+from ollamon import sudo
+
 PROGRAM = "/usr/bin/powermetrics"
-SUDO = ("/usr/bin/sudo", "-n")
 # A closed set, so that the rule for sudo holds for whole classes of intervals.
 INTERVALS_MS = (2000, 5000, 10_000)
 # The child ends by itself after an hour, should nobody be left who may end it.
@@ -17,10 +18,6 @@ ARM = "arm64"
 _REFUSED = (
     *("unrecognized sampler", "unrecognized option", "illegal option", "invalid option"),
     "usage:",
-)
-_DENIED = (
-    *("must be invoked as the superuser", "a password is required", "not allowed"),
-    *("a terminal is required", "not in the sudoers", "may not run sudo"),
 )
 
 
@@ -62,4 +59,4 @@ def is_refused(complaint: str) -> bool:
 
 def is_denied(complaint: str) -> bool:
     """Say whether it, or sudo, wants more rights."""
-    return any(words in complaint.lower() for words in _DENIED)
+    return sudo.is_refused(complaint) or "must be invoked as the superuser" in complaint.lower()

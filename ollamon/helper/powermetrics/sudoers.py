@@ -5,10 +5,10 @@ A rule without arguments, or with a `*` among them, would let the user overwrite
 
 import re
 
+from ollamon import sudo
 from ollamon.helper.powermetrics import command
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_SPECIAL = re.compile(r"([,=:\\])")
 
 
 def text(user: str, uid: int, arch: str, interval_s: float, program: str = command.PROGRAM) -> str:
@@ -20,13 +20,6 @@ def text(user: str, uid: int, arch: str, interval_s: float, program: str = comma
     if uid <= 0:
         raise ValueError("root needs no rule")
     who = user if _NAME.fullmatch(user) else f"#{uid}"
-    lines = [
-        f"{who} ALL=(root) NOPASSWD: {program} {_escaped(rung, interval_s)}\n"
-        for rung in command.rungs(arch)
-    ]
-    return "".join(lines)
-
-
-def _escaped(rung: command.Rung, interval_s: float) -> str:
-    words = command.arguments(rung, command.interval_ms(interval_s))
-    return " ".join(_SPECIAL.sub(r"\\\1", word) for word in words)
+    pace = command.interval_ms(interval_s)
+    forms = [(program, *command.arguments(rung, pace)) for rung in command.rungs(arch)]
+    return "".join(f"{sudo.rule(who, words)}\n" for words in forms)

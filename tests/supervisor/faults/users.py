@@ -11,14 +11,14 @@ UID = 50_000 + os.getpid() % 10_000
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
 
-def as_user(*folders: Path, capability: str = "dac_read_search") -> tuple[str, ...]:
+def as_user(*folders: Path, capability: str = "dac_read_search", uid: int = UID) -> tuple[str, ...]:
     """Return what goes before a command; these folders are the user's from now on.
 
     With the capability it can read this checkout, wherever that lies.
     """
     for folder in folders:
-        os.chown(folder, UID, UID)
+        os.chown(folder, uid, uid)
     return (
-        *("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"),
+        *("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"),
         *(f"--inh-caps=-all,+{capability}", f"--ambient-caps=-all,+{capability}"),
     )

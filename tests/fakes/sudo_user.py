@@ -1,0 +1,96 @@
+"""A user of this run with rules in the real sudoers, and both gone afterwards, whatever happens.
+
+What a run that was killed left behind, the next one removes: the names carry the run's pid.
+"""
+
+import contextlib
+import itertools
+import os
+import pwd
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ollamon import sudo
+
+RULES = Path("/etc/sudoers.d")
+PASSWORD = "correct horse"
+PREFIX = "ollamon-test-"
+_numbers = itertools.count()
+
+needs_sudo = pytest.mark.skipif(
+    os.geteuid() != 0 or sys.platform != "linux",
+    reason="only root can make a user and a rule for sudo, and on Linux alone it is tried",
+)
+
+
+@dataclass(frozen=True)
+class SudoUser:
+    """Who may use sudo for what `allow` says."""
+
+    name: str
+    uid: int
+
+    @property
+    def rules(self) -> Path:
+        return RULES / self.name
+
+    def allow(self, *lines: str) -> None:
+        """Replace the rules; `USER` in them is this user."""
+        text = "".join(f"{line.replace('USER', self.name)}\n" for line in lines)
+        check = ["/usr/sbin/visudo", "-cf", "-"]
+        checked = subprocess.run(check, input=text, text=True, capture_output=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        # sudo passes over a name with a dot, so nobody reads half a file.
+        staged = self.rules.with_name(f"{self.name}.new")
+        staged.write_text(text)
+        staged.chmod(0o440)
+        staged.replace(self.rules)
+
+    def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # type: ignore[call-overload,no-any-return]
+            ["/usr/sbin/runuser", "-u", self.name, "--", *words],
+            **{
+                "stdin": subprocess.DEVNULL,
+                "capture_output": True,
+                "text": True,
+                "timeout": 60,
+                "check": False,
+                **options,
+            },
+        )
+
+    def sudo(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*sudo.SILENT, *words)
+
+
+@contextlib.contextmanager
+def sudo_user() -> Iterator[SudoUser]:
+    _sweep()
+    name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+    with contextlib.ExitStack() as rests:
+        subprocess.run(["/usr/sbin/useradd", "-M", "-s", "/bin/sh", name], check=True)
+        rests.callback(_remove, name)
+        entry = f"{name}:{PASSWORD}\n"
+        subprocess.run(["/usr/sbin/chpasswd"], input=entry, text=True, check=True)
+        yield SudoUser(name, pwd.getpwnam(name).pw_uid)
+
+
+def _remove(name: str) -> None:
+    for rule in RULES.glob(f"{name}*"):
+        rule.unlink(missing_ok=True)
+    # A ticket outlives nobody either.
+    (Path("/run/sudo/ts") / name).unlink(missing_ok=True)
+    subprocess.run(["/usr/sbin/userdel", "-f", name], check=True, capture_output=True)
+
+
+def _sweep() -> None:
+    for name in [entry.pw_name for entry in pwd.getpwall()]:
+        match = re.fullmatch(rf"{PREFIX}(\d+)-\d+", name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            _remove(name)
