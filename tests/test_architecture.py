@@ -26,6 +26,7 @@ PURE = {
     *(f"proxy.{name}" for name in ("http1", "framing", "routes", "replies", "events", "tap")),
     *(f"proxy.{name}" for name in ("labels", "lines", "reader", "outcome", "observation")),
     *(f"proxy.{name}" for name in ("records", "upstream_state", "traces")),
+    *(f"proxy.{name}" for name in ("attribution", "energy", "idle", "intervals", "sharing")),
     *(f"proxy.dialects.{name}" for name in ("ollama", "openai", "anthropic", "fragments")),
     *(f"dashboard.{name}" for name in ("view", "status")),
     *(f"supervisor.{name}" for name in ("spec", "lifecycle", "order", "messages", "verdict")),

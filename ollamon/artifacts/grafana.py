@@ -21,6 +21,8 @@ UNITS = {
     Unit.TOKENS_PER_SECOND: "suffix: tok/s",
     Unit.COUNT: "short",
     Unit.MILLIWATTS: "mwatt",
+    Unit.WATTS: "watt",
+    Unit.JOULES_PER_TOKEN: "suffix: J/tok",
     Unit.CELSIUS: "celsius",
     Unit.BYTES_PER_SECOND: "Bps",
 }

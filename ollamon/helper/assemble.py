@@ -58,7 +58,8 @@ def summary(views: Sequence[View]) -> str:
 
 def _age(view: View) -> float | None:
     age = view.state.age_seconds
-    return None if age is None else round(age, 1)
+    # The proxy tells by it how far apart two samples lie.
+    return None if age is None else round(age, 3)
 
 
 def _first(views: Sequence[View], field: str) -> View | None:

@@ -13,15 +13,22 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _SOME = re.compile(r"^some avg10=(\d{1,3}\.\d+) ", re.MULTILINE)
+# DISPATCH_MEMORYPRESSURE_NORMAL, _WARN and _CRITICAL.
+_LEVELS = {1: 0, 2: 1, 4: 2}
 Sysctl = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class PressureReading:
-    """Pressure from 0 to 1, and the measure that it comes from."""
+    """Pressure from 0 to 1, and the measure that it comes from.
+
+    Attributes:
+        level: 0 normal, 1 warning, 2 critical, where the system has such words.
+    """
 
     source: str
     ratio: float
+    level: int | None = None
 
 
 class Psi:
@@ -48,7 +55,7 @@ def parse_psi(text: str) -> PressureReading:
 
 
 class Memorystatus:
-    """Reads `kern.memorystatus_level`, the percentage of memory that is available.
+    """Reads `kern.memorystatus_level`, the percentage of memory that is available, and its word.
 
     Not `vm.memory_pressure`, which counts page scans; and the program memory_pressure is never run,
     because its options create pressure.
@@ -59,15 +66,18 @@ class Memorystatus:
 
     def read(self) -> PressureReading | None:
         """Return the pressure; None where the kernel does not tell it."""
-        level = self._sysctl("kern.memorystatus_level")
-        return None if level is None else parse_level(level)
+        available = self._sysctl("kern.memorystatus_level")
+        if available is None:
+            return None
+        return parse_memorystatus(available, self._sysctl("kern.memorystatus_vm_pressure_level"))
 
 
-def parse_level(level: int) -> PressureReading:
+def parse_memorystatus(available: int, word: int | None) -> PressureReading:
     """Turn available percent into pressure. Raises ValueError: it is no percentage."""
-    if not 0 <= level <= 100:
-        raise ValueError(f"kern.memorystatus_level is {level}")
-    return PressureReading("memorystatus", (100 - level) / 100)
+    if not 0 <= available <= 100:
+        raise ValueError(f"kern.memorystatus_level is {available}")
+    level = None if word is None else _LEVELS.get(word)
+    return PressureReading("memorystatus", (100 - available) / 100, level)
 
 
 def _sysctl(name: str) -> int | None:

@@ -408,6 +408,10 @@ OLLAMA_CPU = Gauge(
 )
 HOST_MEMORY_TOTAL = Gauge("ollama_host_memory_total_bytes", "Memory of this machine.")
 HOST_SWAP_USED = Gauge("ollama_host_swap_used_bytes", "Swap in use.")
+HOST_PRESSURE_LEVEL = Gauge(
+    "ollama_host_memory_pressure_level",
+    "Memory pressure as macOS words it: 0 normal, 1 warning, 2 critical.",
+)
 HOST_THERMAL_LEVEL = Gauge(
     "ollama_host_thermal_pressure_level", "Thermal pressure: 0 nominal to 4 sleeping."
 )
@@ -420,6 +424,20 @@ GPU_MEMORY_USED = Gauge("ollama_gpu_memory_used_bytes", "GPU memory in use.", ("
 GPU_MEMORY_TOTAL = Gauge("ollama_gpu_memory_total_bytes", "Memory of a GPU.", ("gpu",))
 GPU_FREQUENCY = Gauge("ollama_gpu_frequency_hertz", "Clock of a GPU.", ("gpu",))
 GPU_ENERGY = Counter("ollama_gpu_energy_joules_total", "Energy of a GPU since our start.", ("gpu",))
+
+ENERGY = Counter(
+    "ollama_proxy_energy_joules_total",
+    "Energy above idle since our start, by the model whose requests drew it; an estimate, see "
+    "docs/hardware.md.",
+    ("model",),
+)
+UNATTRIBUTED_ENERGY = Counter(
+    "ollama_proxy_unattributed_energy_joules_total",
+    "Energy above idle while no request was there.",
+)
+IDLE_POWER = Gauge(
+    "ollama_host_idle_power_watts", "What the machine draws while no request is there."
+)
 
 BUILD_INFO = Gauge("ollamon_build_info", "This ollamon; always 1.", ("version", "python"))
 COLLECTOR_UP = Gauge(

@@ -31,6 +31,8 @@ from ollamon.compat import Compat
 from ollamon.metrics import catalog
 
 Labels = tuple[str, ...]
+Samples = dict[catalog.Metric, Mapping[Labels, float | None]]
+"""What a board learns of whole families; None is unknown."""
 Move = tuple[catalog.Metric, Labels, float]
 """What a ledger adds to one series."""
 FOREVER = float("inf")

@@ -36,6 +36,8 @@ class Unit(StrEnum):
     TOKENS_PER_SECOND = "tokens_per_second"
     COUNT = "count"
     MILLIWATTS = "milliwatts"
+    WATTS = "watts"
+    JOULES_PER_TOKEN = "joules_per_token"  # noqa: S105  no secret
     CELSIUS = "celsius"
     BYTES_PER_SECOND = "bytes_per_second"
 
@@ -47,6 +49,7 @@ class Section(StrEnum):
     LOAD = "Load and errors"
     TOKENS = "Tokens"
     MODELS = "Models"
+    ENERGY = "Energy"
     HARDWARE = "Hardware"
 
 
@@ -219,6 +222,32 @@ _MODELS = (
         thresholds=(5, 30),
     ),
 )
+_ENERGY = (
+    Panel(
+        "energy_per_token",
+        "Energy per generated token",
+        Unit.JOULES_PER_TOKEN,
+        Section.ENERGY,
+        Ratio(
+            Sum(Rate(catalog.ENERGY, window_s=300), by=_BY_MODEL),
+            Sum(Rate(catalog.GENERATED_TOKENS, window_s=300), by=_BY_MODEL),
+        ),
+        "What the GPUs, the CPU and the ANE drew above idle while a model's requests were there, "
+        "for each token of the last five minutes. An estimate: what other programs drew is in it. "
+        "Needs the helper.",
+        "max",
+    ),
+    Panel(
+        "model_power",
+        "Power above idle",
+        Unit.WATTS,
+        Section.ENERGY,
+        Sum(Rate(catalog.ENERGY), by=_BY_MODEL),
+        "The same for each second of the last minute: of requests that run at once, each has the "
+        "part that it streamed. Needs the helper.",
+        "sum",
+    ),
+)
 _HARDWARE = (
     Panel(
         "gpu",
@@ -279,6 +308,16 @@ _HARDWARE = (
         "sum",
     ),
     Panel(
+        "idle_power",
+        "Idle power",
+        Unit.WATTS,
+        Section.HARDWARE,
+        Value(catalog.IDLE_POWER),
+        "Drawn by GPUs, CPU and ANE while no request is there; the energy of models is counted "
+        "from here. Needs the helper.",
+        "sum",
+    ),
+    Panel(
         "gpu_temperature",
         "GPU temperature",
         Unit.CELSIUS,
@@ -318,7 +357,7 @@ _HARDWARE = (
     ),
 )
 
-PANELS: tuple[Panel, ...] = (*_LATENCY, *_LOAD, *_TOKENS, *_MODELS, *_HARDWARE)
+PANELS: tuple[Panel, ...] = (*_LATENCY, *_LOAD, *_TOKENS, *_MODELS, *_ENERGY, *_HARDWARE)
 """Every panel, in the order of the page."""
 
 

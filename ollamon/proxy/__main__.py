@@ -173,7 +173,9 @@ async def _measuring(
 ) -> AsyncIterator[None]:
     """Poll and read the hardware; whatever fails there begins again and ends no stream."""
     host = config.proxy.upstream_host or None
-    jobs: list[Callable[[], Awaitable[object]]] = [lambda: hardware.run(config, instruments.board)]
+    jobs: list[Callable[[], Awaitable[object]]] = [
+        lambda: hardware.run(config, instruments.board, recorder.attribute)
+    ]
     if config.demo.enabled or config.ollama.mode is not OllamaMode.OFF:
         jobs.append(
             lambda: poll_ollama(

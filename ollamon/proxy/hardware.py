@@ -17,13 +17,14 @@ from typing import NoReturn
 from ollamon.config.model import Address, Config, HelperMode
 from ollamon.host import disk, pressure, processes, system
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Board, Labels
+from ollamon.metrics.instruments import Board, Labels, Samples
 from ollamon.proxy.collectors import CollectorHealth
 from ollamon.proxy.energy import EnergyCounter
 from ollamon.readings import MAX_BYTES, Gpu, Reading, ReadingError, State, from_json
 
 Values = Mapping[Labels, float | None]
-Samples = dict[catalog.Metric, Values]
+Attribute = Callable[[Reading, float], Samples]
+"""Told each reading, and when it came; returns whose energy it was."""
 
 _POLLS_SHOWN = 3
 _FIRST_SPAN_S = 1.0
@@ -50,12 +51,13 @@ _FOLDS: Mapping[catalog.Fold, Callable[[list[float]], float]] = {
 _log = logging.getLogger(__name__)
 
 
-async def run(config: Config, board: Board) -> None:
+async def run(config: Config, board: Board, attribute: Attribute) -> None:
     """Read host and helper for ever. No failure of theirs ends it."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(watch_host(Host(), board, config.metrics.host_interval))
         if config.helper.mode is not HelperMode.OFF:
-            tasks.create_task(watch_helper(config.helper.listen, board, config.helper.interval))
+            helper = config.helper
+            tasks.create_task(watch_helper(helper.listen, board, helper.interval, attribute))
 
 
 async def watch_host(host: "Host", board: Board, interval_s: float) -> NoReturn:
@@ -79,7 +81,9 @@ async def watch_host(host: "Host", board: Board, interval_s: float) -> NoReturn:
         wait_s = interval_s
 
 
-async def watch_helper(address: Address, board: Board, interval_s: float) -> NoReturn:
+async def watch_helper(
+    address: Address, board: Board, interval_s: float, attribute: Attribute
+) -> NoReturn:
     """Ask the helper for ever; every second while it may still be starting."""
     lasts = _POLLS_SHOWN * interval_s
     told, tries, was_up = "", 0, False
@@ -88,7 +92,8 @@ async def watch_helper(address: Address, board: Board, interval_s: float) -> NoR
         tries += 1
         health.begin()
         try:
-            reading = await asyncio.to_thread(from_json, await ask_helper(address))
+            body, moment = await ask_helper(address), time.monotonic()
+            reading = await asyncio.to_thread(from_json, body)
         except Exception as error:  # noqa: BLE001 - whatever comes from there must not end this
             reason = str(error) or type(error).__name__
             is_starting = not was_up and tries < _PATIENCE
@@ -101,8 +106,9 @@ async def watch_helper(address: Address, board: Board, interval_s: float) -> NoR
             was_up, told = True, ""
             health.worked(lasts)
             _show(board, helper_samples(reading) | energy.take(reading), lasts)
-            for source, moment in last_successes(reading, time.time()).items():
-                board.set(catalog.COLLECTOR_LAST_SUCCESS, moment, source)
+            _show(board, attribute(reading, moment), lasts)
+            for source, worked_at in last_successes(reading, time.time()).items():
+                board.set(catalog.COLLECTOR_LAST_SUCCESS, worked_at, source)
             for collector, is_up in collectors(reading).items():
                 board.set(catalog.COLLECTOR_UP, is_up, collector, lasts=lasts)
         is_starting = not was_up and tries < _PATIENCE
@@ -161,8 +167,7 @@ class Host:
 
     def _read_pressure(self) -> Samples:
         reading = None if self._pressure is None else self._pressure.read()
-        values: Values = {} if reading is None else {(reading.source,): reading.ratio}
-        return _pair(catalog.MEMORY_PRESSURE_RATIO, values)
+        return pressure_samples(reading)
 
     def _read_disks(self) -> Samples:
         counters, now = self._disks.read(), self._clock()
@@ -189,6 +194,15 @@ def system_samples(reading: system.SystemReading, cpu_ratio: float | None) -> Sa
         **_pair(catalog.MEMORY_USED, {(): float(reading.memory_used)}),
         catalog.HOST_MEMORY_TOTAL: {(): reading.memory_total},
         catalog.HOST_SWAP_USED: {(): reading.swap_used},
+    }
+
+
+def pressure_samples(reading: pressure.PressureReading | None) -> Samples:
+    """Memory pressure, and its word where the system has one."""
+    values: Values = {} if reading is None else {(reading.source,): reading.ratio}
+    return {
+        **_pair(catalog.MEMORY_PRESSURE_RATIO, values),
+        catalog.HOST_PRESSURE_LEVEL: {(): None if reading is None else reading.level},
     }
 
 

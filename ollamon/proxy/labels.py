@@ -49,6 +49,12 @@ def plain_model(name: str) -> str:
     return plain if _MODEL.fullmatch(plain) else ""
 
 
+def is_remote(model: str) -> bool:
+    """Say whether Ollama lets its cloud run a model of this name."""
+    tag = model.rpartition(":")[2]
+    return ":" in model and (tag == "cloud" or tag.endswith("-cloud"))
+
+
 class ModelNames:
     """Which models have series of their own.
 

@@ -142,6 +142,11 @@ class Observation:
         """Upstream's head was passed on."""
         return self._head is not None
 
+    @property
+    def chunks(self) -> int:
+        """Streamed objects with tokens so far; a last one without may be among them."""
+        return 0 if self._reader is None else self._reader.objects
+
     def request_read(self, data: bytes) -> None:
         """Look for the model in the first 4 KiB of the body."""
         self._request_size += len(data)

@@ -34,6 +34,8 @@ TIMEOUT_S = 2.0
 MAX_ANSWER = 8 * 1024 * 1024
 # A value is shown for three polls, each of which may take its whole timeout.
 _POLLS_SHOWN = 3
+# Value of the label `location`.
+_REMOTE = "cloud"
 # keep_alive -1 is a date of the year 2319.
 _NEVER = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 
@@ -102,7 +104,7 @@ def info_of(item: Mapping[str, object]) -> tuple[str, ...]:
     names = ("family", "parameter_size", "quantization_level")
     is_remote = bool(text_of(item.get("remote_host")) or text_of(item.get("remote_model")))
     told = (name_label(text_of(details.get(name))) for name in names)
-    return (*told, "cloud" if is_remote else "local")
+    return (*told, _REMOTE if is_remote else "local")
 
 
 def _expiry(value: object) -> float | None:
@@ -270,6 +272,7 @@ class _Poller:
 
     def _show_infos(self, loaded: tuple[LoadedModel, ...], lasts: float) -> None:
         infos = self._infos | {model.name: model.info for model in loaded if any(model.info)}
+        self._recorder.remote_models(name for name, info in infos.items() if info[-1] == _REMOTE)
         labels = {name: self._recorder.model_label(name) for name in infos}
         known = {label: infos[name] for name, label in labels.items() if label is not None}
         self._board.replace(

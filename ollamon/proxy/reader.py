@@ -83,8 +83,8 @@ class Reader:
     __slots__ = (
         *("_body", "_complete", "_end", "_estimate", "_events", "_finish", "_first_answer_at"),
         *("_first_token_at", "_form", "_gap", "_has_clipped", "_has_failure", "_has_final"),
-        *("_is_steady", "_thought_first", "read_at"),
-        *("_last_token_at", "_model", "_objects", "_problems", "_recent", "_splitter"),
+        *("_is_steady", "_thought_first", "objects", "read_at"),
+        *("_last_token_at", "_model", "_problems", "_recent", "_splitter"),
         "_usage",
     )
 
@@ -97,7 +97,8 @@ class Reader:
         self._is_steady = False
         # The last ones, at most KEPT; an empty deque is larger than all else of a stream.
         self._recent: list[tuple[float, bytes, bytes | None]] = []
-        self._objects = 0
+        self.objects = 0
+        """Documents with tokens so far."""
         self._model = ""
         self._finish = ""
         self._usage: Usage | None = None
@@ -132,7 +133,7 @@ class Reader:
                 and b"{" in data
             ):
                 self._keep(now, data, None)
-                self._objects += data.count(self._end)
+                self.objects += data.count(self._end)
             else:
                 self._pass_by(data, now)
         elif self._form is Form.DOCUMENT:
@@ -142,7 +143,7 @@ class Reader:
                 if self._is_steady:
                     self._store(line, now)
                 else:
-                    self._objects += self._take(line, now)
+                    self.objects += self._take(line, now)
 
     def finish(self, *, is_complete: bool) -> Report:
         """Read what was kept and return what the answer said; `is_complete` by its framing."""
@@ -166,7 +167,7 @@ class Reader:
             self._first_token_at,
             self._first_answer_at,
             self._last_token_at,
-            self._objects,
+            self.objects,
             self._problems,
             self._thought_first,
             self._gap if self._first_token_at is not None else 0.0,
@@ -186,13 +187,13 @@ class Reader:
         last = data.rfind(self._end, first, len(data) - WINDOW) + len(self._end)
         if last <= first or first < len(self._end):
             return data
-        self._objects += data.count(self._end, first, last)
+        self.objects += data.count(self._end, first, last)
         return data[:first] + data[last:]
 
     def _store(self, line: Line, now: float) -> None:
         if self._payload(line) is not None:
             self._keep(now, *line)
-            self._objects += 1
+            self.objects += 1
 
     def _keep(self, now: float, head: bytes, tail: bytes | None) -> None:
         self._recent.append((now, head, tail))
@@ -207,14 +208,14 @@ class Reader:
             lines = map(Line, head.split(b"\n")) if tail is None else (Line(head, tail),)
             for line in lines:
                 if self._payload(line) is not None and not self._take(line, now):
-                    self._objects -= 1
+                    self.objects -= 1
         if len(self._recent) == KEPT and self._last_token_at == self._first_answer_at:
             # The last token lies before what was kept.
             self._last_token_at = self._recent[0][0]
 
     def _read_rest(self, is_complete: bool) -> None:
         before = self._problems
-        self._objects += self._take(self._splitter.end(), self.read_at)
+        self.objects += self._take(self._splitter.end(), self.read_at)
         if not is_complete:
             # Half a line is no fault of the answer.
             self._problems = before

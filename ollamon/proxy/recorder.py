@@ -10,10 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from ollamon import readings
 from ollamon.metrics import catalog
-from ollamon.metrics.instruments import Example, Instruments, Move
+from ollamon.metrics.instruments import Example, Instruments, Move, Samples
 from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
+from ollamon.proxy.attribution import Attribution
 from ollamon.proxy.events import Problem
 from ollamon.proxy.generation import (
     NO_GENERATION,
@@ -28,6 +30,7 @@ from ollamon.proxy.records import Phase, RequestInFlight, RequestKind, RequestRe
 from ollamon.proxy.residence import Residence, Resident
 from ollamon.proxy.ring import Numbers, Ring
 from ollamon.proxy.routes import GENERATING, Reading, Route
+from ollamon.proxy.sharing import Work
 from ollamon.proxy.tap import Rejection, Tap
 
 _log = logging.getLogger(__name__)
@@ -79,6 +82,8 @@ class Recorder:
         self._moves: dict[_Kind, tuple[Move, Move]] = {}
         self._models: dict[str, ModelMeter] = {}
         self._residence = Residence()
+        self._attribution = Attribution()
+        self._remote: frozenset[str] = frozenset()
         self._durations: dict[tuple[str, str, str], Callable[[float, Example], None]] = {}
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
@@ -143,6 +148,31 @@ class Recorder:
         """Return the label of a model that has series of its own, else None."""
         label = self._names.label(name)
         return label if label in self._names else None
+
+    def remote_models(self, names: Iterable[str]) -> None:
+        """Learn which models another machine runs."""
+        found = map(self.model_label, names)
+        self._remote = frozenset(label for label in found if label is not None)
+
+    def attribute(self, reading: readings.Reading, now: float) -> Samples:
+        """Share what the machine drew between the requests; return the series of it.
+
+        `now` is when the reading came, in monotonic seconds.
+        """
+        running = [
+            Work(each.id, each.model, each.chunks)
+            for each in self._open.values()
+            if self._is_local(each, each.model)
+        ]
+        for seq, joules in self._attribution.take(reading, now, running):
+            self.ring.settle(seq, joules)
+        return self._attribution.samples(m for m in self._models if not self._is_remote(m))
+
+    def _is_local(self, exchange: Observation, model: str) -> bool:
+        return exchange.route.reading in _COMPUTED and not self._is_remote(model)
+
+    def _is_remote(self, model: str) -> bool:
+        return model in self._remote or labels.is_remote(model)
 
     def recent(self) -> tuple[RequestRecord, ...]:
         """The last requests that ended, oldest first."""
@@ -256,6 +286,8 @@ class Recorder:
         elif model in self._names:
             self._residence.use(model, None)
         self._remember(example, end, RequestKind(*kind, _finish(end), exchange.client))
+        if self._is_local(exchange, model) and not _is_undone(end):
+            self._attribution.ended(Work(exchange.id, model, end.objects), self.ring.last)
 
     def _remember(self, example: Example, end: End, kind: RequestKind) -> None:
         usage = end.usage
@@ -307,3 +339,9 @@ class Recorder:
 
 def _finish(end: End) -> str:
     return finish_reason(end.finish).value if end.finish else ""
+
+
+def _is_undone(end: End) -> bool:
+    """Say whether no model worked for a request."""
+    was_refused = end.outcome in (Outcome.REJECTED, Outcome.CLIENT_ERROR)
+    return was_refused or end.fault is UpstreamFault.REFUSED

@@ -40,7 +40,7 @@ class RequestRecord(NamedTuple):
             proxy goes on with higher ones.
         id: Counts the beginnings likewise; what it had while it ran.
         ended_at: Unix time.
-        joules: Energy that the machine spent on it.
+        joules: What it drew above idle; known once the helper was read after its end.
     """
 
     seq: int

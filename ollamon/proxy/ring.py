@@ -12,6 +12,8 @@ from ollamon.proxy.records import RequestKind, RequestRecord
 
 # seq is not kept: it follows from the place. The rest of `Numbers`, then kind and is_stream.
 ROW = struct.Struct("<Qd3q7dIB")
+_JOULES = struct.Struct("<d")
+_JOULES_AT = struct.calcsize("<Qd3q6d")
 _UNKNOWN = -1
 
 
@@ -89,6 +91,12 @@ class Ring:
         at = self._count % self.size * ROW.size
         ROW.pack_into(self._block, at, *packed, place, is_stream)
         self._count += 1
+
+    def settle(self, seq: int, joules: float) -> None:
+        """Write what a request drew into its row, if it is still held."""
+        if self.first <= seq <= self.last:
+            at = (seq - self.start - 1) % self.size * ROW.size
+            _JOULES.pack_into(self._block, at + _JOULES_AT, joules)
 
     def since(self, seq: int, limit: int) -> Rows:
         """Return the rows after a number, the oldest of them first, at most `limit`."""

@@ -32,10 +32,18 @@ def test_memorystatus_tells_what_is_available():
 
     def sysctl(name):
         asked.append(name)
-        return 63
+        return {"kern.memorystatus_level": 63, "kern.memorystatus_vm_pressure_level": 2}[name]
 
-    assert Memorystatus(sysctl).read() == PressureReading("memorystatus", pytest.approx(0.37))
-    assert asked == ["kern.memorystatus_level"]
+    reading = PressureReading("memorystatus", pytest.approx(0.37), 1)
+    assert Memorystatus(sysctl).read() == reading
+    assert asked == ["kern.memorystatus_level", "kern.memorystatus_vm_pressure_level"]
+
+
+@pytest.mark.parametrize(
+    ("word", "level"), [(1, 0), (2, 1), (4, 2), (0, None), (3, None), (8, None), (None, None)]
+)
+def test_the_level_is_the_systems_own_word_and_a_new_word_is_unknown(word, level):
+    assert pressure.parse_memorystatus(50, word).level == level
 
 
 def test_a_kernel_that_does_not_tell_its_level_is_unknown():

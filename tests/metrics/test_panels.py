@@ -41,7 +41,7 @@ def test_latency_panels_use_names_that_the_guides_scrape_rule_keeps():
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.id)
 def test_times_and_levels_are_never_summed_and_rates_always(panel):
-    levels = {Unit.SECONDS, Unit.PERCENT, Unit.CELSIUS}
+    levels = {Unit.SECONDS, Unit.PERCENT, Unit.CELSIUS, Unit.JOULES_PER_TOKEN}
     assert panel.total == ("max" if panel.unit in levels else "sum")
 
 

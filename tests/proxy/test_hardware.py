@@ -3,6 +3,7 @@ import contextlib
 import dataclasses
 import socketserver
 import threading
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,6 +15,7 @@ from ollamon.helper.found import Found
 from ollamon.helper.sampler import Sampler, this_machine
 from ollamon.helper.server import HelperServer
 from ollamon.host import disk, processes, system
+from ollamon.host.pressure import PressureReading
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy import hardware
@@ -115,6 +117,10 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
+def nobody(reading, now):
+    return {}
+
+
 def put(board, samples):
     for metric, values in samples.items():
         board.replace(metric, values)
@@ -178,6 +184,15 @@ def test_a_value_that_becomes_unknown_vanishes(registry, board):
     put(board, hardware.helper_samples(UNKNOWN))
     assert value(registry, catalog.GPU_POWER_MILLIWATTS) is None
     assert value(registry, catalog.GPU_INFO, "nvidia0", "nvidia", "GeForce RTX 3060") is None
+
+
+def test_the_level_of_memory_pressure_is_there_where_the_system_has_one(registry, board):
+    put(board, hardware.pressure_samples(PressureReading("memorystatus", 0.4, 2)))
+    assert value(registry, catalog.HOST_PRESSURE_LEVEL) == 2
+    assert value(registry, catalog.MEMORY_PRESSURE_PERCENT) == 40
+    for reading in (PressureReading("psi", 0.4), None):
+        put(board, hardware.pressure_samples(reading))
+        assert value(registry, catalog.HOST_PRESSURE_LEVEL) is None
 
 
 def test_a_source_that_fails_is_0_and_one_that_is_not_there_is_absent():
@@ -336,7 +351,7 @@ def real_helper(*collectors):
 
 async def test_what_a_real_helper_measures_arrives_on_the_board(registry, board):
     with real_helper(Warm()) as address:
-        async with running(hardware.watch_helper(address, board, 60.0)):
+        async with running(hardware.watch_helper(address, board, 60.0, nobody)):
             await until(lambda: value(registry, catalog.GPU_POWER_MILLIWATTS) is not None)
     assert value(registry, catalog.GPU_RESIDENCY_PERCENT) == pytest.approx(50)
     assert value(registry, catalog.GPU_POWER_MILLIWATTS) == pytest.approx(10_000)
@@ -345,9 +360,25 @@ async def test_what_a_real_helper_measures_arrives_on_the_board(registry, board)
     assert value(registry, catalog.COLLECTOR_UP, "amdgpu") == 1
 
 
+async def test_each_reading_is_attributed_and_what_comes_of_it_is_shown(registry, board):
+    seen = []
+
+    def attribute(reading, now):
+        seen.append((reading.gpu[0].id, now))
+        return {catalog.ENERGY: {("tiny",): float(len(seen))}}
+
+    before = time.monotonic()
+    with real_helper(Warm()) as address:
+        async with running(hardware.watch_helper(address, board, 0.05, attribute)):
+            await until(lambda: (value(registry, catalog.ENERGY, "tiny") or 0) >= 3)
+    assert {gpu for gpu, _ in seen} == {"amd0"}
+    moments = [before, *(now for _, now in seen), time.monotonic()]
+    assert moments == sorted(moments)
+
+
 async def test_a_helper_that_goes_away_is_0_and_its_values_vanish(registry, board, caplog):
     with real_helper(Warm()) as address:
-        watching = running(hardware.watch_helper(address, board, 0.2))
+        watching = running(hardware.watch_helper(address, board, 0.2, nobody))
         await watching.__aenter__()
         await until(lambda: value(registry, catalog.GPU_POWER_MILLIWATTS) is not None)
     try:
@@ -361,7 +392,7 @@ async def test_a_helper_that_goes_away_is_0_and_its_values_vanish(registry, boar
 
 async def test_a_helper_that_is_still_starting_is_neither_up_nor_down(registry, board):
     with squatter(b"") as (address, asked):
-        async with running(hardware.watch_helper(address, board, 0.2)):
+        async with running(hardware.watch_helper(address, board, 0.2, nobody)):
             await until(asked.is_set)
             assert value(registry, catalog.COLLECTOR_UP, "helper") is None
             await until(lambda: value(registry, catalog.COLLECTOR_UP, "helper") == 0)
@@ -369,7 +400,7 @@ async def test_a_helper_that_is_still_starting_is_neither_up_nor_down(registry, 
 
 async def test_without_a_helper_there_is_no_series_of_it(registry, board):
     config = Config.model_validate({"metrics": {"host_interval": "1s"}})
-    async with running(hardware.run(config, board)):
+    async with running(hardware.run(config, board, nobody)):
         await until(lambda: value(registry, catalog.CPU_USAGE_PERCENT) is not None)
         assert value(registry, catalog.COLLECTOR_UP, "host") == 1
         assert value(registry, catalog.COLLECTOR_UP, "helper") is None
@@ -383,7 +414,7 @@ async def test_host_and_helper_run_from_one_configuration(registry, board):
                 "helper": {"mode": "external", "listen": str(address), "interval": "100ms"},
             }
         )
-        async with running(hardware.run(config, board)):
+        async with running(hardware.run(config, board, nobody)):
             await until(lambda: value(registry, catalog.GPU_POWER_MILLIWATTS) is not None)
             await until(lambda: value(registry, catalog.CPU_USAGE_PERCENT) is not None)
 
@@ -473,7 +504,7 @@ async def test_a_port_that_never_ends_its_answer_is_left_in_time(monkeypatch):
 async def test_a_squatter_on_the_port_puts_nothing_on_the_board(registry, board, answer):
     before = scrape(registry).keys()
     with squatter(answer) as (address, _):
-        async with running(hardware.watch_helper(address, board, 0.05)):
+        async with running(hardware.watch_helper(address, board, 0.05, nobody)):
             await until(lambda: value(registry, catalog.COLLECTOR_UP, "helper") == 0)
     # Metrics that stand from birth move by themselves; none of the helper's came.
     new = {name for name, _ in scrape(registry).keys() - before}

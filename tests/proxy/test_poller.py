@@ -155,6 +155,16 @@ async def test_a_poll_shows_what_ollama_has_loaded_and_installed(ollama):
         assert value(catalog.MODEL_UNPROXIED_USES, model="tiny") == 0
 
 
+async def test_the_recorder_learns_which_models_run_elsewhere(ollama, monkeypatch):
+    listed = {"models": [{"name": "near"}, {"name": "far", "remote_host": "https://ollama.com"}]}
+    ollama.answers["/api/tags"] = answer(200, json.dumps(listed).encode())
+    told: list[list[str]] = []
+    monkeypatch.setattr(Recorder, "remote_models", lambda _, names: told.append(list(names)))
+    async with Polling(ollama).running() as polling:
+        await polling.until_kind(UpstreamKind.UP)
+    assert told[0] == ["far"]
+
+
 async def test_a_model_that_left_memory_leaves_the_exposition(ollama, quick):
     async with Polling(ollama).running() as polling:
         await polling.until_kind(UpstreamKind.UP)

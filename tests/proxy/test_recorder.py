@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import itertools
 import json
@@ -15,13 +16,16 @@ from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.records import RequestRecord
 from ollamon.proxy.residence import Resident
 from ollamon.proxy.routes import route_of
-from ollamon.proxy.tap import AnswerHead, Ending, Rejection
+from ollamon.proxy.tap import AnswerHead, Ending, Rejection, Tap
+from ollamon.readings import Cpu, Platform, Reading, Source, SourceState, State, System
 
 NDJSON = AnswerHead(200, "application/x-ndjson", False)
 SSE = AnswerHead(200, "text/event-stream", False)
 JSON = AnswerHead(200, "application/json", False)
 CHAT = route_of("/api/chat")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+HERE = Platform(System.LINUX, "6.1", "x86_64", None, False)
+READING = Reading("0.1.0", "2026-08-25T10:00:00.123Z", 100.0, 5.0, HERE)
 SAYS = b'{"model":"tiny","message":{"role":"assistant","content":" The"},"done":false}\n'
 ENDS = (
     b'{"model":"tiny","message":{"role":"assistant","content":""},"done":true,'
@@ -652,3 +656,108 @@ def test_what_the_proxy_added_is_a_histogram(stack):
     stack.recorder.relayed(0.0002)
     assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.00025") == 1
     assert stack.value(catalog.OVERHEAD_SECONDS, "_bucket", le="0.0001") == 0
+
+
+class Metered(Stack):
+    """A machine that draws 4 W without requests, and is read every 5 s by the helper's clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorder.known_models(["tiny", "afar:cloud", "hosted"])
+        self.recorder.remote_models(["hosted", "unlisted"])
+        self.samples = 0
+        self.joules = 0.0
+
+    def draws(self, watts: float) -> dict[str, float | None]:
+        """Let an interval pass; return what is shown, by model."""
+        self.samples += 1
+        self.joules += 5 * watts
+        reading = dataclasses.replace(
+            READING,
+            cpu=Cpu(energy_joules=self.joules, power_source=Source.RAPL),
+            sources={Source.RAPL: SourceState(State.OK, samples=self.samples, age_seconds=0.0)},
+        )
+        shown = self.recorder.attribute(reading, 5.0 * self.samples)
+        return {labels[0]: value for labels, value in shown.get(catalog.ENERGY, {}).items()}
+
+    def begins(self, model: str = "tiny", target: str = "/api/chat") -> Tap:
+        tap = self.recorder.began("POST", route_of(target), 1.0)
+        tap.request_read(json.dumps({"model": model}).encode())
+        tap.request_complete(1.0)
+        return tap
+
+
+@pytest.fixture
+def metered() -> Metered:
+    made = Metered()
+    for _ in range(8):
+        made.draws(4.0)
+    return made
+
+
+def test_energy_above_idle_goes_to_models_and_requests(metered):
+    slow, fast = metered.begins(), metered.begins()
+    for tap in (slow, fast):
+        tap.answer_began(NDJSON, 1.0)
+    slow.answer_read(SAYS, 2.0)
+    for _ in range(3):
+        fast.answer_read(SAYS, 2.0)
+    assert metered.draws(24.0) == {"tiny": pytest.approx(100)}
+    slow.answer_read(SAYS, 3.0)
+    slow.answer_read(ENDS, 4.0)
+    slow.ended(Ending.COMPLETE, 200, 4.0)
+    (record,) = metered.recorder.recent()
+    assert record.joules is None, "the interval of its end goes on"
+    assert metered.draws(14.0) == {"tiny": pytest.approx(150)}
+    (record,) = metered.recorder.recent()
+    assert record.joules == pytest.approx(25 + 50)
+
+
+def test_an_answer_in_one_piece_shares_too(metered):
+    metered.chat(ENDS, head=JSON)
+    assert metered.draws(24.0) == {"tiny": pytest.approx(100)}
+    (record,) = metered.recorder.recent()
+    assert record.joules == pytest.approx(100)
+
+
+@pytest.mark.parametrize("model", ["afar:cloud", "hosted"])
+def test_a_model_of_another_machine_draws_nothing_here(metered, model):
+    begun = metered.begins(model)
+    assert metered.draws(24.0) == {"tiny": 0}
+    begun.answer_began(JSON, 2.0)
+    begun.answer_read(b"{}", 2.0)
+    begun.ended(Ending.COMPLETE, 200, 3.0)
+    assert metered.draws(24.0) == {"tiny": 0}
+    (record,) = metered.recorder.recent()
+    assert record.joules is None
+
+
+@pytest.mark.parametrize(
+    ("target", "head", "ending", "status"),
+    [
+        ("/api/tags", JSON, Ending.COMPLETE, 200),
+        ("/api/chat", AnswerHead(404, "application/json", False), Ending.COMPLETE, 404),
+        ("/api/chat", None, Ending.REJECTED, 503),
+        ("/api/chat", None, Ending.UPSTREAM_REFUSED, 502),
+    ],
+    ids=["a list", "a model that is missing", "a request that we refused", "a server that is off"],
+)
+def test_a_request_that_no_model_worked_for_has_no_part(metered, target, head, ending, status):
+    tap = metered.begins(target=target)
+    if head is not None:
+        tap.answer_began(head, 2.0)
+    tap.ended(ending, status, 3.0)
+    metered.draws(24.0)
+    (record,) = metered.recorder.recent()
+    assert record.joules is None
+    assert metered.draws(24.0)["tiny"] == 0
+
+
+def test_a_client_that_left_had_its_part(metered):
+    metered.begins().ended(Ending.CLIENT_GONE, None, 3.0)
+    assert metered.draws(24.0)["tiny"] == pytest.approx(100)
+
+
+def test_without_a_helper_no_request_has_an_energy(stack):
+    stack.chat(SAYS, ENDS)
+    assert stack.recorder.recent()[-1].joules is None

@@ -66,3 +66,14 @@ def test_a_copy_does_not_change_while_the_ring_goes_on():
 def test_a_full_ring_is_as_large_as_an_empty_one():
     assert len(filled(50)._block) == 5 * ROW.size
     assert ROW.size == 101
+
+
+@pytest.mark.parametrize("count", [1, 5, 7, 12])
+def test_what_a_request_drew_is_written_into_its_row_while_it_is_held(count):
+    ring = filled(count)
+    before = [record._replace(joules=None) for record in ring.since(0, 9).records()]
+    for seq in range(count + 3):
+        ring.settle(START + seq, seq + 0.5)
+    after = list(ring.since(0, 9).records())
+    assert [record.joules for record in after] == [each.seq - START + 0.5 for each in before]
+    assert [record._replace(joules=None) for record in after] == before

@@ -42,6 +42,10 @@ test('every unit is written so that it can be read', () => {
     [2.5, 'count', '2.5'],
     [850, 'milliwatts', '850 mW'],
     [14_200, 'milliwatts', '14.2 W'],
+    [14.2, 'watts', '14.2 W'],
+    [0.0125, 'watts', '12.5 mW'],
+    [1.25, 'joules_per_token', '1.25 J/tok'],
+    [0.15, 'joules_per_token', '150 mJ/tok'],
     [54.4, 'celsius', '54 \u00b0C'],
     [2.4e6, 'bytes_per_second', '2.40 MB/s'],
   ];
@@ -57,6 +61,8 @@ test('the labels of an axis share one unit and as many decimals as its steps nee
   assert.deepEqual(labels([0, 5e9, 1e10], 'bytes'), ['0', '5 GB', '10 GB']);
   assert.deepEqual(labels([0, 8192, 16_384], 'megabytes'), ['0', '8 GiB', '16 GiB']);
   assert.deepEqual(labels([0, 1, 2], 'count'), ['0', '1', '2']);
+  assert.deepEqual(labels([0, 0.01, 0.02], 'watts'), ['0', '10 mW', '20 mW']);
+  assert.deepEqual(labels([0, 20, 40], 'watts'), ['0', '20 W', '40 W']);
   assert.deepEqual(labels([0, 0.01, 0.02], 'per_second'), ['0', '0.01 /s', '0.02 /s']);
   assert.deepEqual(labels([0], 'count'), ['0']);
 });

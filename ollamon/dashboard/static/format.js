@@ -63,6 +63,8 @@ const WRITERS = {
   // Divided by 1024 twice where it comes from, so the unit has to say so.
   megabytes: (v) => scaled(v, 1024, ['MiB', 'GiB', 'TiB']),
   milliwatts: (v) => scaled(v, 1000, ['mW', 'W', 'kW']),
+  watts: (v) => scaled(v * 1000, 1000, ['mW', 'W', 'kW']),
+  joules_per_token: (v) => scaled(v * 1000, 1000, ['mJ/tok', 'J/tok', 'kJ/tok']),
   percent: (v) => ({ number: digits(v, 1), unit: '%' }),
   celsius: (v) => ({ number: String(Math.round(v)), unit: '\u00b0C' }),
   per_second: (v) => ({ number: digits(v), unit: '/s' }),
@@ -112,7 +114,7 @@ function nearestFactor(about, unit) {
   const factors =
     unit === 'seconds'
       ? [1e-3, 1, MINUTE_S, HOUR_S]
-      : [1, base, base ** 2, base ** 3, base ** 4];
+      : [1 / base, 1, base, base ** 2, base ** 3, base ** 4];
   /** @param {number} f */
   const away = (f) => Math.abs(Math.log(f / about));
   return factors.reduce((best, f) => (away(f) < away(best) ? f : best));

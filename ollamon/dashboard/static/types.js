@@ -2,7 +2,7 @@
  * The words of the API, for the type checker; nothing runs here.
  *
  * @typedef {'seconds'|'bytes'|'megabytes'|'percent'|'per_second'|'tokens_per_second'|'count'
- *   |'milliwatts'|'celsius'|'bytes_per_second'} Unit
+ *   |'milliwatts'|'watts'|'joules_per_token'|'celsius'|'bytes_per_second'} Unit
  * @typedef {'ok'|'warn'|'down'} Level
  * @typedef {number|null} Known  null is unknown, never 0
  *
