@@ -250,10 +250,13 @@ def _models(limits: Alerts) -> Iterator[Alert]:
 def _host(limits: Alerts) -> Iterator[Alert]:
     yield Alert(
         "HostMemoryShort",
-        Compare(
-            Ratio(Value(catalog.MEMORY_USAGE), Value(catalog.HOST_MEMORY_TOTAL)),
-            ">",
-            limits.memory,
+        Either(
+            Compare(Value(catalog.HOST_PRESSURE_LEVEL), ">=", 2),
+            Compare(
+                Ratio(Value(catalog.MEMORY_USAGE), Value(catalog.HOST_MEMORY_TOTAL)),
+                ">",
+                limits.memory,
+            ),
         ),
         "warning",
         5 * MINUTE,

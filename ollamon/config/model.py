@@ -181,6 +181,7 @@ class Dashboard(Section):
     listen: Listen = _text("127.0.0.1:3001", "Where the page is served.")
     allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
     interval: Period = _text("5s", "How often the page gets new values.")
+    max_clients: int = Field(200, ge=1, le=10_000, description="Pages that may be open at once.")
 
 
 class Alerts(Section):

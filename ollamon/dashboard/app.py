@@ -12,9 +12,10 @@ from flask_socketio import SocketIO
 from werkzeug.exceptions import HTTPException
 
 from ollamon.access import PageAccess
+from ollamon.config.model import Dashboard
 from ollamon.dashboard import view
 from ollamon.dashboard.feed import RANGES_S, Feed
-from ollamon.dashboard.guard import MAX_SOCKETS, Guard
+from ollamon.dashboard.guard import Guard
 from ollamon.metrics.panels import PANELS, Panel
 
 MAX_MESSAGE = 16 * 1024
@@ -68,7 +69,7 @@ class Settings:
     version: str = ""
     is_demo: bool = False
     panels: tuple[Panel, ...] = PANELS
-    max_sockets: int = MAX_SOCKETS
+    max_sockets: int = Dashboard().max_clients
 
 
 def create_app(

@@ -12,7 +12,6 @@ from typing import Any
 
 from ollamon.access import PageAccess
 
-MAX_SOCKETS = 200
 SOCKET_PATH = "/socket.io"
 
 Environ = dict[str, Any]
@@ -27,9 +26,7 @@ class Guard:
         sockets: WebSockets that are open; each holds its call for as long as it lives.
     """
 
-    def __init__(
-        self, app: WsgiApp, access: PageAccess, run_id: str, max_sockets: int = MAX_SOCKETS
-    ) -> None:
+    def __init__(self, app: WsgiApp, access: PageAccess, run_id: str, max_sockets: int) -> None:
         self._app = app
         self._access = access
         self._run_id = run_id

@@ -31,7 +31,8 @@ from ollamon.dashboard.sources.prometheus import Prometheus
 from ollamon.errors import HandoverError, ListenError
 from ollamon.metrics.served import panels_of
 
-MAX_CONNECTIONS = 512
+# Beside the pages that are open: calls of the API, and the page itself.
+SPARE_CONNECTIONS = 300
 ALIVE_EVERY_S = 5.0
 GOODBYE_S = 1.0
 # An answer takes milliseconds; connections that are kept open for later would take all of it.
@@ -84,9 +85,12 @@ def serve(config: Config, run_id: str, listener: socket.socket, notifier: handov
         ollamon.__version__,
         config.demo.enabled,
         panels_of(config.metrics.compat),
+        config.dashboard.max_clients,
     )
     app, socketio = create_app(settings, feed, async_mode="gevent")
-    server = WSGIServer(listener, app, log=None, spawn=Pool(MAX_CONNECTIONS))
+    server = WSGIServer(
+        listener, app, log=None, spawn=Pool(config.dashboard.max_clients + SPARE_CONNECTIONS)
+    )
     server.start()
     turning = gevent.spawn(feed.run, socketio.emit)
     turning.link(lambda _: leaving.set())
