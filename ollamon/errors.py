@@ -14,11 +14,13 @@ OllamonError                 exit 1
   StartError                 exit 1   a child failed or was not ready in time
   RuntimeFolderError         exit 1   the folder for lock and socket is unsafe or unusable
   ControlError               exit 1   the running supervisor refused or did not answer
+    OtherVersionError        exit 4   it is of another version of ollamon
   UpstreamError              HTTP 502
     UpstreamTimeoutError     HTTP 504
   SourceError                         a dashboard source could not answer
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -141,6 +143,13 @@ class ControlError(OllamonError):
     kind = "control"
 
 
+class OtherVersionError(ControlError):
+    """The running supervisor is of a version of ollamon that this one does not understand."""
+
+    kind = "other_version"
+    exit_code = AlreadyRunningError.exit_code
+
+
 class UpstreamError(OllamonError):
     """Upstream gave no answer that could be relayed."""
 
@@ -164,7 +173,12 @@ def of_kind(kind: str, message: str) -> OllamonError:
     """Return the error that another process of ours named; one that nobody knows is of control."""
     if kind == ConfigError.kind:
         return ConfigError((Problem(message),))
-    kinds: dict[str, type[OllamonError]] = {
-        error.kind: error for error in OllamonError.__subclasses__()
-    }
+    kinds = {error.kind: error for error in all_kinds()}
     return kinds.get(kind, ControlError)(message)
+
+
+def all_kinds(root: type[OllamonError] = OllamonError) -> Iterator[type[OllamonError]]:
+    """Every kind of error below one, the more special ones later."""
+    for error in root.__subclasses__():
+        yield error
+        yield from all_kinds(error)

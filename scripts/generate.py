@@ -1,13 +1,14 @@
 """Which files are generated, and from what; called by scripts/generate."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from ollamon.artifacts import alerts_page, grafana, pages, rules
 from ollamon.artifacts.prometheus import prometheus_yml
+from ollamon.cli import shapes_page
 from ollamon.cli.root import root
 from ollamon.config.model import Config
 from ollamon.supervisor.lifecycle import page as lifecycle
@@ -30,17 +31,19 @@ def files() -> dict[str, str]:
         "docs/provisioning/datasources.yml": grafana.datasources(Config()),
         "docs/provisioning/dashboards.yml": grafana.providers(),
         "docs/lifecycle.md": lifecycle.page(),
-        "docs/cli.md": pages.commands(help_pages(root, "ollamon")),
+        "docs/cli.md": pages.commands(help_pages(root, "ollamon"), shapes_page.common_lines()),
     }
 
 
 def help_pages(
     command: click.Command, name: str, parent: click.Context | None = None
-) -> Iterator[tuple[str, str]]:
-    """Every command with its `--help`."""
+) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """Every command with its `--help` and what it prints."""
     # A pinned width, or the terminal's would be in the file.
     with click.Context(command, info_name=name.split()[-1], parent=parent, **SETTINGS) as context:
-        yield name, command.get_help(context)
+        is_group = isinstance(command, click.Group)
+        shape = () if is_group else shapes_page.lines_for(name.partition(" ")[2])
+        yield name, command.get_help(context), shape
         if isinstance(command, click.Group):
             for inner in command.list_commands(context):
                 found = command.get_command(context, inner)

@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ollamon.cli.session import Session, common_options, pass_session
 from ollamon.cli.words import count
 from ollamon.errors import OllamonError
+
+if TYPE_CHECKING:
+    from ollamon.cli import shapes
 
 
 @click.group("config")
@@ -73,9 +77,12 @@ def show(session: Session, has_origin: bool) -> None:
 
     loaded = session.load()
     if session.is_json:
-        document = {"config": loaded.config.to_section()}
         origins = {path: loaded.origins.get(path, "default") for path in toml.flat(loaded.config)}
-        session.answer({**document, **({"origins": origins} if has_origin else {})})
+        document: shapes.ConfigShow = {
+            "config": loaded.config.to_section(),
+            "origins": origins if has_origin else None,
+        }
+        session.answer(document)
         return
     session.say(toml.resolved(loaded.config, loaded.origins if has_origin else None).rstrip("\n"))
 

@@ -21,9 +21,9 @@ import click
 
 from ollamon import errors
 from ollamon.cli import foreground, view
-from ollamon.cli.run import supervise
 from ollamon.cli.session import Session
-from ollamon.cli.table import document_of
+from ollamon.cli.supervise import supervise
+from ollamon.cli.table import document_of_up
 from ollamon.cli.upstream import look
 from ollamon.cli.view import View
 from ollamon.config import naming
@@ -155,7 +155,7 @@ def start(plan: Plan, session: Session, words: Sequence[str], *, is_awaited: boo
         raise
     if status is None:
         raise StartError(_died(log, offset))
-    session.answer(document_of(status))
+    session.answer(document_of_up(status.name, "started", status))
     return 0
 
 

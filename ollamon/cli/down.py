@@ -1,13 +1,16 @@
 """`ollamon down`: stop everything, and remove what a dead run has left."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ollamon.cli.session import Session, common_options, pass_session, seconds_of
+from ollamon.cli.session import Session, common_options, duration_option, pass_session
+from ollamon.cli.stop import carry_out_stop
+from ollamon.cli.verbs import children_argument
 from ollamon.cli.view import View
 from ollamon.config.place import Place
 from ollamon.errors import (
@@ -16,9 +19,13 @@ from ollamon.errors import (
     LeftoverError,
     NotRunningError,
     OllamonError,
+    OtherVersionError,
 )
 from ollamon.supervisor import control
 from ollamon.supervisor.messages import LOCK_NAME, RUN_NAME, Event, StackState
+
+if TYPE_CHECKING:
+    from ollamon.cli import shapes
 
 # Longer than any sensible supervisor.shutdown_timeout, which is not read here.
 PATIENCE_S = 300.0
@@ -26,25 +33,51 @@ MARGIN_S = 15.0
 
 
 @click.command("down")
-@click.option(
+@children_argument
+@duration_option(
     "--timeout",
     "timeout_s",
-    metavar="DURATION",
-    callback=seconds_of,
     help="Kill what is left after this long.  [default: supervisor.shutdown_timeout, 60s]",
 )
 @common_options
 @pass_session
-def command(session: Session, timeout_s: float | None) -> int:
-    """Stop the stack. Exits 0 also when nothing runs."""
+def command(session: Session, children: tuple[str, ...], timeout_s: float | None) -> None:
+    """Stop the stack, or only some children of it. Exits 0 also when nothing runs."""
     place = session.place()
     runtime = place.folders.runtime
+    stopped: list[str] = []
     try:
-        stop(session, runtime, timeout_s)
+        if children:
+            done = carry_out_stop(session, children, timeout_s, dependents=True)
+            stopped = [child.name for child in done]
+        else:
+            stop(session, runtime, timeout_s)
     except NotRunningError:
-        return _nothing_runs(session, place)
-    session.answer({"name": place.name, "was_running": True, "swept": []})
-    return 0
+        _nothing_runs(session, place)
+        return
+    except OtherVersionError:
+        if children:
+            raise
+        control.terminate(runtime, PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S)
+        session.say("Stopped a supervisor of another version of ollamon.")
+    _answer(session, place, was_running=True, children=stopped)
+
+
+def _answer(
+    session: Session,
+    place: Place,
+    *,
+    was_running: bool,
+    swept: Sequence[str] = (),
+    children: Sequence[str] = (),
+) -> None:
+    document: shapes.Down = {
+        "name": place.name,
+        "was_running": was_running,
+        "swept": list(swept),
+        "children": list(children),
+    }
+    session.answer(document)
 
 
 class _Request(threading.Thread):
@@ -102,15 +135,13 @@ def _show(session: Session, events: Iterator[Event]) -> str:
     return left
 
 
-def _nothing_runs(session: Session, place: Place) -> int:
+def _nothing_runs(session: Session, place: Place) -> None:
     swept = _sweep(place.folders.runtime)
     if swept:
         session.say(f"{place.name} was not running. Removed what a dead run had left: {swept}.")
     else:
         session.say(f"{place.name} is not running; nothing to stop.")
-    names = swept.split(", ") if swept else []
-    session.answer({"name": place.name, "was_running": False, "swept": names})
-    return 0
+    _answer(session, place, was_running=False, swept=swept.split(", ") if swept else [])
 
 
 def _sweep(runtime: Path) -> str:

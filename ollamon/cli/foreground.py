@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from ollamon import __version__
 from ollamon.cli import view
-from ollamon.cli.run import supervise
 from ollamon.cli.screen import Screen
 from ollamon.cli.session import Session
+from ollamon.cli.supervise import supervise
 from ollamon.cli.upstream import Background, Upstream
 from ollamon.cli.view import View
 from ollamon.cli.words import Mark, Style

@@ -12,13 +12,13 @@ from types import TracebackType
 import click
 
 from ollamon import __version__
-from ollamon.cli.session import Session, common_options
+from ollamon.cli.session import Session, root_options
 from ollamon.cli.words import count
 from ollamon.errors import ConfigError, OllamonError
 
 COMMANDS = (
-    *("up", "down", "status", "doctor", "restart", "logs", "config", "helper", "export"),
-    *("top", "version"),
+    *("up", "down", "start", "stop", "restart", "status", "wait", "logs", "events"),
+    *("doctor", "config", "helper", "export", "top", "version"),
 )
 INTERRUPTED = 130
 DEBUG_VARIABLE = "OLLAMON_DEBUG"
@@ -43,15 +43,12 @@ class Tree(click.Group):
 @click.command(
     cls=Tree, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
 )
-@click.option("-c", "--config", "file", metavar="FILE", help="Configuration file to read.")
-@click.option("-n", "--name", metavar="NAME", help="Name of the stack; else that of the file.")
-@common_options
+@root_options
 @click.version_option(__version__, message="ollamon %(version)s")
 @click.pass_context
-def root(context: click.Context, file: str | None, name: str | None) -> None:
+def root(context: click.Context) -> None:
     """Sight for your local LLM server: a metering proxy, history and a live dashboard."""
-    session = context.ensure_object(Session)
-    session.file, session.name = file, name
+    context.ensure_object(Session).command = context.invoked_subcommand or ""
 
 
 def run_process() -> int:
@@ -65,9 +62,13 @@ def run_process() -> int:
 
 def run(words: Sequence[str]) -> int:
     """Run one command; return its exit code. Every deliberate error is told here."""
+    session = Session()
+    # Wrong arguments end the reading before it has come to this option.
     is_json = "--json" in words
     try:
-        result = root.main(args=list(words), prog_name="ollamon", standalone_mode=False)
+        result = root.main(
+            args=list(words), prog_name="ollamon", standalone_mode=False, obj=session
+        )
     except click.ClickException as error:
         if is_json:
             _answer("usage", error.format_message(), error.exit_code)
@@ -77,7 +78,7 @@ def run(words: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OllamonError as error:
-        _tell(error, is_json=is_json, is_start="up" in words)
+        _tell(error, is_json=is_json, is_start=session.command == "up")
         return error.exit_code
     return result if isinstance(result, int) else 0
 

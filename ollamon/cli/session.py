@@ -28,11 +28,13 @@ class Session:
         file: The `--config` option.
         name: The `--name` option.
         is_json: stdout gets one JSON object and nothing else.
+        command: The first word of it.
     """
 
     file: str | None = None
     name: str | None = None
     is_json: bool = False
+    command: str = ""
 
     def place(self) -> "Place":
         """Find the stack without validating its whole file.
@@ -71,10 +73,9 @@ class Session:
             click.echo(line, file=self.stream, color=True)
 
     def answer(self, document: Mapping[str, object], *, code: int = 0) -> None:
-        """Write the one JSON object, when it is wanted."""
+        """Write the one JSON object, when it is wanted; `shapes` says what is in it."""
         if self.is_json:
-            head = {"v": VERSION, "ok": code == 0} | ({"code": code} if code else {})
-            click.echo(json.dumps({**head, **document}))
+            click.echo(json.dumps({"v": VERSION, "ok": code == 0, "code": code, **document}))
 
 
 def style_of(stream: TextIO) -> Style:
@@ -104,22 +105,62 @@ def _set_plain(_: click.Context, __: click.Parameter, value: bool) -> None:
         forbid_colour()
 
 
-def common_options(function: Decorated) -> Decorated:
-    """Let a command take `--json` and `--no-color`, as the whole program does."""
-    function = click.option(
-        "--no-color",
-        is_flag=True,
-        expose_value=False,
-        callback=_set_plain,
-        help="Plain text; NO_COLOR does the same.",
-    )(function)
-    return click.option(
-        "--json",
-        is_flag=True,
-        expose_value=False,
-        callback=_set_json,
-        help="Print one JSON object on stdout, all else on stderr.",
-    )(function)
+def _set_file(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Session).file = value
+
+
+def _set_name(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Session).name = value
+
+
+def _common(*name: str) -> Callable[[Decorated], Decorated]:
+    options = [
+        click.option(
+            "--no-color",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_plain,
+            help="Plain text; NO_COLOR does the same.",
+        ),
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_json,
+            help="Print one JSON object on stdout, all else on stderr.",
+        ),
+        click.option(
+            *name,
+            metavar="NAME",
+            expose_value=False,
+            callback=_set_name,
+            help="Name of the stack; else that of the file.",
+        ),
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(),
+            metavar="FILE",
+            expose_value=False,
+            callback=_set_file,
+            help="Configuration file to read.",
+        ),
+    ]
+
+    def apply(function: Decorated) -> Decorated:
+        for option in options:
+            function = option(function)
+        return function
+
+    return apply
+
+
+# After a command `-n` may be something else, as the lines of `logs -n`.
+root_options = _common("-n", "--name")
+common_options = _common("--name")
+"""What may stand behind every command, as it may before it."""
 
 
 def seconds_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -132,6 +173,11 @@ def seconds_of(context: click.Context, parameter: click.Parameter, value: str | 
         return parse_period(value)
     except ValueError as error:
         raise click.BadParameter(str(error), context, parameter) from None
+
+
+def duration_option(*names: str, help: str) -> Callable[[Decorated], Decorated]:
+    """Let a command take a duration; it gets seconds, or None."""
+    return click.option(*names, metavar="DURATION", callback=seconds_of, help=help)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

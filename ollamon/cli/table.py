@@ -1,12 +1,18 @@
 """A status as a table for people and as a document for programs, without I/O."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ollamon.cli.words import Style, memory, uptime
 from ollamon.supervisor.messages import ChildState, ChildStatus, StackState, StackStatus
 
+if TYPE_CHECKING:
+    from ollamon.cli import shapes
+
 HEADER = ("CHILD", "STATE", "PID", "PORTS", "UPTIME", "RST", "CPU", "RSS", "HEALTH")
+WIDE_HEADER = ("LAST EXIT", "ADDRESS", "LOG")
 NOTHING = "\N{EN DASH}"
 _UP = frozenset({ChildState.READY, ChildState.DEGRADED})
 _COLOURS = {
@@ -18,14 +24,21 @@ _COLOURS = {
 }
 
 
-def lines_of(status: StackStatus, now: float, style: Style) -> Iterator[str]:
+def lines_of(
+    status: StackStatus, now: float, style: Style, *, is_wide: bool = False
+) -> Iterator[str]:
     """The table; what cannot stand in it comes below its row."""
+    if is_wide:
+        style = replace(style, width=0)
     since = uptime(now - status.started)
     title = f"{status.name}   up {since}   supervisor pid {status.pid}   run {status.run_id}"
     state = style.paint(status.state.value, _COLOURS[status.state])
     room = max(2, (style.width or 80) - len(title) - len(status.state.value))
     yield f"{title}{' ' * room}{state}"
     rows = [HEADER, *(_cells(child, now) for child in status.children)]
+    if is_wide:
+        more = [WIDE_HEADER, *(_wide_cells(child) for child in status.children)]
+        rows = [(*row, *wide) for row, wide in zip(rows, more, strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, child in zip(rows, (None, *status.children), strict=True):
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
@@ -48,6 +61,10 @@ def _cells(child: ChildStatus, now: float) -> tuple[str, ...]:
     )
 
 
+def _wide_cells(child: ChildStatus) -> tuple[str, ...]:
+    return (child.last_exit or NOTHING, child.address or NOTHING, child.log)
+
+
 def _health(child: ChildStatus) -> str:
     if child.health is None:
         return NOTHING
@@ -67,7 +84,7 @@ def _remarks(child: ChildStatus) -> Iterator[str]:
         yield f"last line: {child.tail[-1]}"
 
 
-def document_of(status: StackStatus) -> dict[str, object]:
+def document_of(status: StackStatus) -> "shapes.Status":
     """The same for programs; times are UTC, ages are seconds."""
     return {
         "name": status.name,
@@ -77,26 +94,39 @@ def document_of(status: StackStatus) -> dict[str, object]:
         "supervisor": {
             "pid": status.pid,
             "version": status.version,
-            "started_at": _moment(status.started),
+            "started_at": moment(status.started),
         },
-        "children": [_child_document(child) for child in status.children],
+        "children": [child_document(child) for child in status.children],
     }
 
 
-def _child_document(child: ChildStatus) -> dict[str, object]:
-    health = child.health
+def document_of_up(name: str, outcome: str, status: StackStatus | None = None) -> "shapes.Up":
+    """What `up` has to say."""
+    return {
+        "name": name,
+        "outcome": outcome,
+        "status": document_of(status) if status else None,
+        "services": None,
+    }
+
+
+def child_document(child: ChildStatus) -> "shapes.Child":
+    """One row for programs."""
+    health: shapes.Health | None = None
+    if child.health is not None:
+        age_s = round(child.health.age_s, 1)
+        health = {"ok": child.health.is_ok, "age_s": age_s, "detail": child.health.detail}
     return {
         "name": child.name,
         "state": child.state,
-        "since": _moment(child.since),
+        "since": moment(child.since),
         "pid": child.pid,
         "pgid": child.pid,
         "ports": list(child.ports),
         "address": child.address,
         "restarts": child.restarts,
         "last_exit": child.last_exit or None,
-        "health": health
-        and {"ok": health.is_ok, "age_s": round(health.age_s, 1), "detail": health.detail},
+        "health": health,
         "cpu_percent": child.cpu_percent,
         "rss_bytes": child.rss_bytes,
         "note": child.note,
@@ -105,6 +135,7 @@ def _child_document(child: ChildStatus) -> dict[str, object]:
     }
 
 
-def _moment(unix_time: float) -> str:
+def moment(unix_time: float) -> str:
+    """Return a time as text: UTC, to the millisecond."""
     moment = datetime.fromtimestamp(unix_time, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ollamon.cli import table
 from ollamon.cli.session import Session, common_options, pass_session, seconds_of
 from ollamon.errors import AlreadyRunningError, PortInUseError
 
 if TYPE_CHECKING:
+    from ollamon.cli import shapes
     from ollamon.services import Plan
+    from ollamon.supervisor.messages import StackStatus
 
 
 @click.command("up")
@@ -82,7 +85,7 @@ def command(
     from ollamon.cli import running
 
     if (status := running.find(plan.stack.runtime)) is not None:
-        return _tell_same(session, running.require_same(status, plan.stack))
+        return _tell_same(session, status, running.require_same(status, plan.stack))
     try:
         if detach:
             words = [*_where(session), "up", *wishes.words()]
@@ -91,7 +94,7 @@ def command(
     except AlreadyRunningError:
         if (status := running.await_other(plan.stack.runtime)) is None:
             raise
-        return _tell_same(session, running.require_same(status, plan.stack))
+        return _tell_same(session, status, running.require_same(status, plan.stack))
     except PortInUseError as error:
         raise PortInUseError(_with_ways_out(str(error), plan, wishes)) from None
 
@@ -199,7 +202,7 @@ def _stay(plan: "Plan", session: Session, *, has_logs: bool) -> int:
     from ollamon.cli import foreground
 
     code = foreground.run(plan, session, has_logs=has_logs)
-    session.answer({"name": plan.stack.name, "exit_code": code})
+    session.answer(table.document_of_up(plan.stack.name, "ended"), code=code)
     return code
 
 
@@ -209,7 +212,7 @@ def _rehearse(plan: "Plan", session: Session) -> int:
 
     session.say(foreground.first_lines(plan, session.style()))
     preflight.check(plan.stack)
-    services = []
+    services: list[shapes.Service] = []
     for service in plan.stack.services:
         after = f"  after {', '.join(service.after)}" if service.after else ""
         variables = {
@@ -220,11 +223,13 @@ def _rehearse(plan: "Plan", session: Session) -> int:
         argv = list(service.argv)
         services.append({"name": service.name, "argv": argv, "environment": variables})
     session.say("Nothing was started.")
-    session.answer({"name": plan.stack.name, "services": services})
+    document = table.document_of_up(plan.stack.name, "rehearsed")
+    document["services"] = services
+    session.answer(document)
     return 0
 
 
-def _tell_same(session: Session, sentence: str) -> int:
+def _tell_same(session: Session, status: "StackStatus", sentence: str) -> int:
     session.say(sentence)
-    session.answer({"message": sentence})
+    session.answer(table.document_of_up(status.name, "running", status))
     return 0

@@ -18,13 +18,17 @@ that failed or is late, DegradedError when all run but not all are well.
 """
 
 import json
+import os
+import signal
 import socket
+import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ollamon import errors
-from ollamon.errors import ControlError, NotRunningError
+from ollamon.errors import ControlError, NotRunningError, OtherVersionError
 from ollamon.supervisor import messages
 
 MAX_LINE = 8 * 1024 * 1024
@@ -47,7 +51,7 @@ def ask(
     """
     try:
         with _connect(runtime, timeout_s) as connection:
-            for answer in _answers(connection, cmd, args):
+            for _, answer in _answers(connection, runtime, (cmd, args or {})):
                 return answer
     except TimeoutError:
         silence = f"the supervisor is silent{_who(runtime)}"
@@ -64,10 +68,28 @@ def wait(
         StartError, DegradedError: They are not within `timeout_s`, or never will be.
         NotRunningError, ControlError: As `ask`.
     """
+    for _ in watch(runtime, children, goal, timeout_s):
+        pass
+
+
+def watch(
+    runtime: Path, children: Sequence[str], goal: str = "ready", timeout_s: float | None = None
+) -> Iterator[messages.Event]:
+    """As `wait`, and yield what happens meanwhile."""
     args: dict[str, object] = {"children": list(children), "for": goal}
     if timeout_s is not None:
         args["timeout"] = timeout_s
-    ask(runtime, "wait", args, None if timeout_s is None else timeout_s + MARGIN_S)
+    limit_s = None if timeout_s is None else timeout_s + MARGIN_S
+    try:
+        with _connect(runtime, limit_s) as connection:
+            for number, answer in _answers(connection, runtime, ("events", {}), ("wait", args)):
+                if "event" in answer:
+                    yield messages.event_from_json(answer["event"])
+                elif number == 2:
+                    return
+    except TimeoutError:
+        raise ControlError(f"cannot wait: the supervisor is silent{_who(runtime)}") from None
+    raise ControlError("cannot wait: the supervisor hung up")
 
 
 def follow(runtime: Path, *, replay: bool = False) -> Iterator[messages.Event]:
@@ -79,9 +101,53 @@ def follow(runtime: Path, *, replay: bool = False) -> Iterator[messages.Event]:
         NotRunningError, ControlError: As `ask`.
     """
     with _connect(runtime, None) as connection:
-        for answer in _answers(connection, "events", {"replay": replay}):
+        for _, answer in _answers(connection, runtime, ("events", {"replay": replay})):
             if "event" in answer:
                 yield messages.event_from_json(answer["event"])
+
+
+def terminate(runtime: Path, timeout_s: float | None = None) -> None:
+    """Stop a supervisor of any version, by a signal to who listens; return when it has ended.
+
+    Raises:
+        NotRunningError: Nobody listens.
+        ControlError: It cannot be signalled, or does not end within `timeout_s`.
+    """
+    with _connect(runtime, timeout_s) as connection:
+        pid = _peer_pid(connection)
+        try:
+            os.kill(pid, signal.SIGTERM)
+            # It closes its end when it has stopped everything, or ends.
+            while connection.recv(MAX_LINE):
+                pass
+        except TimeoutError:
+            raise ControlError(f"pid {pid} has not ended within {timeout_s:g} s") from None
+        except ConnectionError:
+            return
+        except OSError as error:
+            raise ControlError(f"cannot stop pid {pid}: {error.strerror}") from None
+
+
+def _peer_pid(connection: socket.socket) -> int:
+    """Return who listens, as the kernel knows it."""
+    if sys.platform == "linux":
+        level, name = socket.SOL_SOCKET, socket.SO_PEERCRED
+    else:
+        # <sys/un.h>: SOL_LOCAL is 0 and LOCAL_PEERPID 2.
+        level, name = 0, 2
+    pid = int(struct.unpack_from("i", connection.getsockopt(level, name, 12))[0])
+    if pid <= 1:
+        raise ControlError("cannot stop the supervisor: the system does not say who it is")
+    return pid
+
+
+def _version_in(runtime: Path) -> str:
+    """Return the version in run.json, whatever else is in it; "" when there is none."""
+    try:
+        version = json.loads((runtime / messages.RUN_NAME).read_text())["version"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return version if isinstance(version, str) else ""
 
 
 def _connect(runtime: Path, timeout_s: float | None) -> socket.socket:
@@ -105,14 +171,17 @@ def _connect(runtime: Path, timeout_s: float | None) -> socket.socket:
 
 
 def _answers(
-    connection: socket.socket, cmd: str, args: Mapping[str, object] | None
-) -> Iterator[dict[str, Any]]:
-    request = {"v": messages.VERSION, "id": 1, "cmd": cmd, "args": dict(args or {})}
+    connection: socket.socket, runtime: Path, *requests: tuple[str, Mapping[str, object]]
+) -> Iterator[tuple[object, dict[str, Any]]]:
+    """Ask, and yield which request (1, 2, ...) is answered, and with what."""
+    cmd = requests[-1][0]
     try:
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        for number, (word, args) in enumerate(requests, 1):
+            request = {"v": messages.VERSION, "id": number, "cmd": word, "args": dict(args)}
+            connection.sendall(json.dumps(request).encode() + b"\n")
         with connection.makefile("rb") as lines:
             while line := lines.readline(MAX_LINE):
-                yield _read(line, cmd)
+                yield _read(line, runtime, cmd)
     except TimeoutError:
         raise
     except ConnectionError:
@@ -142,28 +211,24 @@ def _state_of(pid: int) -> str:
         return ""
 
 
-def _read(line: bytes, cmd: str) -> dict[str, Any]:
-    """Return `data` of a good answer, or the document of a streamed event."""
+def _read(line: bytes, runtime: Path, cmd: str) -> tuple[object, dict[str, Any]]:
+    """Return the request's number, and `data` of a good answer or the document of an event."""
     try:
         document = json.loads(line)
     except ValueError:
         raise ControlError(f"cannot read the answer to {cmd}: it is no JSON") from None
     match document:
         case {"v": messages.VERSION, "ok": True, "data": dict(data)}:
-            return data
+            return document.get("id"), data
         case {"v": messages.VERSION, "event": dict()}:
-            return dict(document)
+            return document.get("id"), document
         case {
             "v": messages.VERSION,
             "ok": False,
             "error": {"kind": str(kind), "message": str(message)},
         }:
             raise errors.of_kind(kind, message)
-        case {"v": int(version)} if version != messages.VERSION:
-            raise ControlError(
-                f"cannot talk to the running supervisor: it speaks version {version} of the "
-                f"protocol, this command version {messages.VERSION}; `ollamon down` with the "
-                "version that started it"
-            )
+        case {"v": int(protocol)} if protocol != messages.VERSION:
+            raise OtherVersionError(messages.other_version(_version_in(runtime), protocol))
         case _:
             raise ControlError(f"cannot read the answer to {cmd}: unknown shape")

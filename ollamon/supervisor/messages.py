@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from ollamon.errors import ControlError
+from ollamon import __version__
+from ollamon.errors import ControlError, OtherVersionError
 
 VERSION = 1
 SOCKET_NAME = "ctl.sock"
 LOCK_NAME = "lock"
 RUN_NAME = "run.json"
+EVENTS_NAME = "events.jsonl"
 
 
 class ChildState(StrEnum):
@@ -125,16 +127,22 @@ def to_json(message: StackStatus | Event) -> dict[str, object]:
 
 
 def status_from_json(document: Mapping[str, Any]) -> StackStatus:
-    """Read what `to_json` made of a status.
+    """Read what `to_json` made of a status; what a newer version adds to it is left out.
 
     Raises:
+        OtherVersionError: It has another shape, since another version of ollamon made it.
         ControlError: It has another shape.
     """
     try:
         children = tuple(_child_from_json(child) for child in document["children"])
         state = StackState(document["state"])
-        return StackStatus(**{**document, "state": state, "children": children})
+        return StackStatus(
+            **_known(StackStatus, {**document, "state": state, "children": children})
+        )
     except (KeyError, TypeError, ValueError) as error:
+        version = document.get("version")
+        if isinstance(version, str) and version != __version__:
+            raise OtherVersionError(other_version(version)) from None
         raise ControlError(f"cannot read the supervisor's status: {error!r}") from None
 
 
@@ -145,9 +153,23 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         ControlError: It has another shape.
     """
     try:
-        return Event(**document)
+        return Event(**_known(Event, document))
     except TypeError as error:
         raise ControlError(f"cannot read the supervisor's event: {error}") from None
+
+
+def other_version(version: str, protocol: int = VERSION) -> str:
+    """Return the words about a supervisor that this version does not understand."""
+    theirs = f"ollamon {version}" if version else "another version of ollamon"
+    speech = f", protocol {protocol} instead of {VERSION}" if protocol != VERSION else ""
+    return (
+        f"the running supervisor is {theirs}, this command is {__version__}{speech}\n"
+        "       Stop it with  ollamon down  (that works with every version) and start it again."
+    )
+
+
+def _known(kind: type[StackStatus | Event | ChildStatus], document: Mapping[str, Any]) -> Any:
+    return {key: value for key, value in document.items() if key in kind.__dataclass_fields__}
 
 
 def _child_from_json(document: Mapping[str, Any]) -> ChildStatus:
@@ -159,4 +181,4 @@ def _child_from_json(document: Mapping[str, Any]) -> ChildStatus:
         "tail": tuple(document["tail"]),
         "health": None if health is None else Health(**health),
     }
-    return ChildStatus(**fields)
+    return ChildStatus(**_known(ChildStatus, fields))

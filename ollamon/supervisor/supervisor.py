@@ -62,7 +62,9 @@ class Supervisor:
         self._version = version
         self._console = console
         self._started = time.time()
-        events = RotatingFile(stack.state / "events.jsonl", stack.log.max_bytes, stack.log.keep)
+        events = RotatingFile(
+            stack.state / messages.EVENTS_NAME, stack.log.max_bytes, stack.log.keep
+        )
         self._journal = Journal(on_event, events)
         self._roster = Roster(self._settled)
         self._herald = Herald(self._journal, self._roster.members, stack.start_timeout_s)

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ollamon.supervisor.spec import ServiceSpec
+from tests.supervisor.conftest import stacks
+from tests.supervisor.harness import Running, Stacks
 from tests.system.stack import Stack
+
+__all__ = ["stacks"]
 
 
 @pytest.fixture
@@ -51,3 +56,19 @@ def invoke(home: Path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str
         return code, output.out, output.err
 
     return call
+
+
+@pytest.fixture
+def running(
+    stacks: Stacks, invoke: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Running]:
+    """Start a stack of fake children that `invoke` finds, and wait until it is ready."""
+
+    def start(*services: ServiceSpec) -> Running:
+        spec = stacks.spec(*services)
+        monkeypatch.setenv("OLLAMON_PATHS__RUNTIME", str(spec.runtime))
+        monkeypatch.setenv("OLLAMON_PATHS__STATE", str(spec.state))
+        monkeypatch.setenv("OLLAMON_PATHS__LOGS", str(spec.log.folder))
+        return stacks.start_spec(spec).ready()
+
+    return start

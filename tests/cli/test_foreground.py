@@ -8,7 +8,7 @@ import pexpect
 import pytest
 
 from ollamon.cli.foreground import addresses_of, first_lines, mark_of, ready_lines
-from ollamon.cli.run import FAILED, supervise
+from ollamon.cli.supervise import FAILED, supervise
 from ollamon.cli.words import Mark, Style
 from ollamon.config.model import Config
 from ollamon.services import Note, digest

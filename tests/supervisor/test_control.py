@@ -359,7 +359,7 @@ def test_an_answer_that_is_none_is_told(stacks):
 
 @pytest.mark.fault(41)
 def test_an_answer_of_another_version_is_told(stacks):
-    assert "speaks version 2" in str(answered(stacks, b'{"v":2}\n'))
+    assert "protocol 2 instead of 1" in str(answered(stacks, b'{"v":2}\n'))
 
 
 def test_an_answer_of_another_shape_is_told(stacks):

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from ollamon.errors import ControlError
+from ollamon import __version__
+from ollamon.errors import ControlError, OtherVersionError
 from ollamon.supervisor import messages
 from ollamon.supervisor.messages import ChildState, ChildStatus, Event, Health, StackState
 
@@ -48,9 +49,12 @@ def test_an_event_survives_the_socket():
     assert messages.event_from_json(json.loads(json.dumps(messages.to_json(event)))) == event
 
 
-@pytest.mark.parametrize("change", [{"state": "merry"}, {"children": 3}, {"more": 1}])
+@pytest.mark.parametrize("change", [{"state": "merry"}, {"children": 3}])
 def test_a_status_of_another_shape_is_refused(change):
     document = {**messages.to_json(STATUS), **change}
+    with pytest.raises(OtherVersionError, match="is ollamon 1, this command is"):
+        messages.status_from_json(document)
+    document["version"] = __version__
     with pytest.raises(ControlError, match="cannot read the supervisor's status"):
         messages.status_from_json(document)
 
@@ -58,3 +62,11 @@ def test_a_status_of_another_shape_is_refused(change):
 def test_an_event_of_another_shape_is_refused():
     with pytest.raises(ControlError, match="cannot read the supervisor's event"):
         messages.event_from_json({"t": 1})
+
+
+def test_what_a_newer_version_says_besides_is_left_out():
+    document = json.loads(json.dumps(messages.to_json(STATUS)))
+    document["more"] = document["children"][0]["more"] = 1
+    assert messages.status_from_json(document) == STATUS
+    event = messages.Event(1.0, 0.5, "proxy", "ready")
+    assert messages.event_from_json({**messages.to_json(event), "more": 1}) == event
