@@ -19,7 +19,7 @@ from ollamon.proxy.http1 import BadHead, RequestHead, ResponseHead
 from ollamon.proxy.injection import Injection
 from ollamon.proxy.replies import Refusal
 from ollamon.proxy.routes import Dialect, route_of
-from ollamon.proxy.tap import Ending, Rejection
+from ollamon.proxy.tap import Ending, Reads, Rejection, ignore
 from ollamon.proxy.timers import NEVER
 
 if TYPE_CHECKING:
@@ -238,12 +238,11 @@ class Client(asyncio.Protocol):
             self._borrow(upstream)
 
     def _borrow(self, upstream: Upstream) -> None:
-        exchange, head = self._exchange, self._head
-        assert exchange is not None  # noqa: S101 - for the type checker
+        head = self._head
         assert head is not None  # noqa: S101 - for the type checker
         self._upstream = upstream
         upstream.lend(
-            *(self, head.method, exchange.answer_read),
+            *(self, head.method),
             decodes=head.minor == 0,
             body_of=self._injection.body_of_answer if self._injection else framing.body_of_answer,
         )
@@ -342,7 +341,7 @@ class Client(asyncio.Protocol):
             self._awaits_continue = False
             self._deadline = _monotonic() + self._relay.settings.timeouts.body
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> Reads:
         """Pass the final head on, with what came of the body."""
         request, exchange = self._head, self._exchange
         assert request is not None  # noqa: S101 - for the type checker
@@ -361,9 +360,14 @@ class Client(asyncio.Protocol):
         )
         self.write(out + first)
         now = _monotonic()
-        exchange.answer_began(head.summary, head.status, now)
+        reads = exchange.answer_began(head.summary, head.status, now)
         if self._spent >= 0:
             note_overhead(self._relay.meter, self._spent + now - read_at)
+        return reads
+
+    def blinded(self, error: Exception) -> Reads:
+        """Observing the answer raised."""
+        return ignore if self._exchange is None else self._exchange.blinded(error)
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""

@@ -9,6 +9,7 @@ from ollamon.proxy import framing, http1
 from ollamon.proxy.framing import BadBody, Body
 from ollamon.proxy.http1 import BadHead, ResponseHead
 from ollamon.proxy.pool import Pool
+from ollamon.proxy.tap import Reads, ignore
 
 HIGH_WATER = 0
 """Bytes that may wait for a slow reader before the other side is paused, beside one read.
@@ -28,8 +29,14 @@ class Borrower(Protocol):
     def interim(self, head: ResponseHead) -> None:
         """An answer 1xx came; the final one follows."""
 
-    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> None:
-        """The final head came, and in the same read, at that time, `first` of its body."""
+    def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> Reads:
+        """The final head came, and in the same read, at that time, `first` of its body.
+
+        What is returned sees the body's bytes and the time, after each read was passed on.
+        """
+
+    def blinded(self, error: Exception) -> Reads:
+        """What took the reads raised this; return what takes the rest."""
 
     def answer_complete(self) -> None:
         """The answer was written to its end."""
@@ -45,10 +52,6 @@ class Borrower(Protocol):
 
     def release_upload(self) -> None:
         """Upstream takes more of the request."""
-
-
-def _ignore(_data: bytes, _now: float) -> None:
-    """Where a connection that nobody borrows would tell what it reads."""
 
 
 class Upstream(asyncio.Protocol):
@@ -81,7 +84,7 @@ class Upstream(asyncio.Protocol):
         self._decodes = False
         self._is_kept = False
         self._is_paused = False
-        self._observe: Callable[[bytes, float], None] = _ignore
+        self._observe: Reads = ignore
         self.has_answered = False
         self.is_reused = False
         self.is_write_paused = False
@@ -100,7 +103,6 @@ class Upstream(asyncio.Protocol):
         self,
         borrower: Borrower,
         method: bytes,
-        observe: Callable[[bytes, float], None],
         *,
         decodes: bool,
         body_of: Callable[[ResponseHead, bytes], Body] = framing.body_of_answer,
@@ -110,14 +112,12 @@ class Upstream(asyncio.Protocol):
         Args:
             borrower: Who gets the answer.
             method: Of its request; HEAD has answers without a body.
-            observe: Called with the body's bytes and the time, after each read was passed on.
             decodes: The borrower does not know chunks.
             body_of: How the answer's body is read.
         """
         self._borrower = borrower
         self._write_down = borrower.write
         self._method = method
-        self._observe = observe
         self._decodes = decodes
         self._body_of = body_of
         self._body = None
@@ -171,11 +171,19 @@ class Upstream(asyncio.Protocol):
             self._break("bytes after its end")
             return
         payload = body.payload
-        self._write_down(payload if self._decodes else out)
+        # Looked up first: calling what a slot holds as if it were a method takes longer.
+        write, observe = self._write_down, self._observe
+        write(payload if self._decodes else out)
         if payload:
-            self._observe(payload, _monotonic())
+            try:
+                observe(payload, _monotonic())
+            except Exception as error:  # noqa: BLE001 - fail open
+                self._blind(error)
         if body.is_done:
             self._complete()
+
+    def _blind(self, error: Exception) -> None:
+        self._observe = ignore if self._borrower is None else self._borrower.blinded(error)
 
     def _read_head(self, data: bytes) -> None:
         if self._borrower is None:
@@ -221,9 +229,13 @@ class Upstream(asyncio.Protocol):
             raise BadBody("bytes after its end")
         self._body = body
         self._is_kept = framing.is_reusable(head, body)
-        borrower.answer_began(head, body, body.payload if self._decodes else out, read_at)
+        first = body.payload if self._decodes else out
+        self._observe = borrower.answer_began(head, body, first, read_at)
         if body.payload:
-            self._observe(body.payload, _monotonic())
+            try:
+                self._observe(body.payload, _monotonic())
+            except Exception as error:  # noqa: BLE001 - fail open
+                self._blind(error)
         if body.is_done:
             self._complete()
 
@@ -238,7 +250,7 @@ class Upstream(asyncio.Protocol):
     def _forget_borrower(self) -> None:
         self._borrower = None
         self._body = None
-        self._observe = _ignore
+        self._observe = ignore
         self._buffer = b""
         self._searched = 0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
-from ollamon.proxy.tap import AnswerHead, Ending, Meter, Rejection, Tap
+from ollamon.proxy.tap import AnswerHead, Ending, Meter, Reads, Rejection, Tap, ignore
 
 
 class Exchange:
@@ -57,22 +57,27 @@ class Exchange:
             except Exception as error:  # noqa: BLE001 - fail open
                 self._fail(error)
 
-    def answer_began(self, summary: Callable[[], AnswerHead], status: int, now: float) -> None:
-        """As `Tap.answer_began`; reading the summary is guarded too."""
+    def answer_began(self, summary: Callable[[], AnswerHead], status: int, now: float) -> Reads:
+        """As `Tap.answer_began`; reading the summary is guarded too.
+
+        What is returned is not guarded: who calls it tells `blinded` what it raises.
+        """
         self.status = status
         if self._is_watched and self._tap is not None:
             try:
-                self._tap.answer_began(summary(), now)
+                return self._tap.answer_began(summary(), now)
             except Exception as error:  # noqa: BLE001 - fail open
                 self._fail(error)
+        return ignore
 
-    def answer_read(self, data: bytes, now: float) -> None:
-        """As `Tap.answer_read`."""
-        if self._is_watched and self._tap is not None:
-            try:
-                self._tap.answer_read(data, now)
-            except Exception as error:  # noqa: BLE001 - fail open
-                self._fail(error)
+    def blinded(self, error: Exception) -> Reads:
+        """As `Tap.blinded`, after this was raised."""
+        self._fail(error)
+        try:
+            return ignore if self._tap is None else self._tap.blinded()
+        except Exception as error:  # noqa: BLE001 - fail open
+            self._fail(error)
+            return ignore
 
     def ended(self, ending: Ending, now: float, status: int | None = None) -> None:
         """As `Tap.ended`, the first time; `status` is that of an answer of our own."""

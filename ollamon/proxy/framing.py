@@ -17,8 +17,29 @@ from ollamon.proxy.http1 import RequestHead, ResponseHead
 MAX_BARREN = 16 * 1024
 _CR = 13
 LAST_CHUNK = b"0\r\n\r\n"
+_LINE_END = b"\r\n"
+# What llhttp calls, as pieces of no bytes that can be told apart.
+_SIZE_READ = bytearray()
+_CHUNK_READ = bytearray()
 # llhttp never reads our heads: a minimal one makes it expect chunks.
 _SYNTHETIC_HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def _whole_chunk(size: int) -> bytes:
+    """Return the size line with which a read of `size` bytes is one whole chunk.
+
+    There is none for some sizes: a lone line feed, with which no chunk begins.
+    """
+    for digits in (1, 2, 3):
+        line = b"%x\r\n" % max(0, size - digits - 4)
+        if len(line) == digits + 2 and size > digits + 4:
+            return line
+    return b"\n"
+
+
+_MAX_WHOLE = 1024
+WHOLE_CHUNKS = tuple(map(_whole_chunk, range(_MAX_WHOLE)))
+"""The size lines that make reads of each size one whole chunk."""
 
 
 class BadBody(Exception):  # noqa: N818 - the counterpart of BadHead
@@ -94,12 +115,16 @@ class UntilCloseBody:
 class ChunkedBody:
     """A body in chunks. Chunks pass verbatim, trailers do not pass.
 
+    Token by token, a read is one whole chunk: what must stand at its begin and end follows from its
+    size. llhttp is asked about all other reads; between two chunks it misses nothing by not having
+    seen a whole one.
+
     A read that ends between a chunk's size line and its first byte waits for the next one, because
     only that tells whether it was the last chunk, and a trailer, which must not pass, had begun.
     """
 
     __slots__ = (
-        *("_barren", "_feed", "_held", "_is_open", "_pieces", "_tail", "_trailers"),
+        *("_barren", "_feed", "_held", "_is_between", "_is_open", "_pieces", "_tail", "_trailers"),
         *("is_done", "payload", "rest"),
     )
 
@@ -110,10 +135,11 @@ class ChunkedBody:
         self._barren = 0
         self._held = b""
         self._is_open = False
+        self._is_between = True
         self._tail = b""
         # llhttp calls straight into the list, without a Python frame: bytes of the body, and an
-        # empty piece for each size line.
-        self._pieces: list[bytes] = []
+        # empty piece for each size line and each end of a chunk.
+        self._pieces: list[bytes | bytearray] = []
         callbacks = _Callbacks(self, self._pieces)
         self._feed: Callable[[bytes], None] = httptools.HttpRequestParser(callbacks).feed_data
         # The field of the synthetic head is no trailer.
@@ -126,8 +152,11 @@ class ChunkedBody:
         Raises:
             BadBody: It is no sequence of chunks.
         """
-        pieces = self._pieces
-        pieces.clear()
+        if self._is_between and (size := len(data)) < _MAX_WHOLE:
+            line = WHOLE_CHUNKS[size]
+            if data.startswith(line) and data.endswith(_LINE_END):
+                self.payload = data[len(line) : -2]
+                return data
         try:
             if data.find(b"\r\n\r\n") < 0 and data[0] > _CR:
                 self._feed(data)
@@ -135,26 +164,27 @@ class ChunkedBody:
                 data = self._feed_to_end(data)
         except httptools.HttpParserError as error:
             raise BadBody(str(error)) from None
-        if len(pieces) == 2 and pieces[1] and not (pieces[0] or self._held or len(data) < 3):
-            # The usual read: one whole chunk.
-            self.payload = pieces[1]
-            self._tail = data[-3:]
-            self._is_open = False
-            self._barren = 0
-            return data
         return self._settle(data)
 
     def _settle(self, data: bytes) -> bytes:
         pieces = self._pieces
-        self._tail = data[-3:] if len(data) > 2 else (self._tail + data)[-3:]
+        self._tail = (self._tail + data[-3:])[-3:]
         self.payload = b"".join(pieces)
         if pieces:
-            self._is_open = not pieces[-1]
+            self._is_open = pieces[-1] is _SIZE_READ
+            # After the end of a chunk this can be no line end of another one's size line.
+            self._is_between = pieces[-1] is _CHUNK_READ and data.endswith(b"\n")
+            if self._is_between:
+                self._barren, self._tail = 0, b""
+        else:
+            self._is_between = False
+        # They may be large, and many a read may come before llhttp is asked again.
+        pieces.clear()
         if self.payload:
             self._barren = 0
         else:
             self._count_barren(len(data))
-        return self._sift(data) if self._is_open or self._held else data
+        return self._sift(data) if self._is_open or self._held or self.is_done else data
 
     def _feed_to_end(self, data: bytes) -> bytes:
         """Feed a read that may hold the end, which is an empty line; return it up to there.
@@ -210,11 +240,14 @@ class ChunkedBody:
 class _Callbacks:
     """What llhttp calls; it takes the methods and lets go of the object."""
 
-    __slots__ = ("on_body", "on_chunk_header", "on_header", "on_message_complete")
+    __slots__ = (
+        *("on_body", "on_chunk_complete", "on_chunk_header", "on_header", "on_message_complete"),
+    )
 
-    def __init__(self, body: ChunkedBody, pieces: list[bytes]) -> None:
+    def __init__(self, body: ChunkedBody, pieces: list[bytes | bytearray]) -> None:
         self.on_body = pieces.append
-        self.on_chunk_header = partial(pieces.append, b"")
+        self.on_chunk_header = partial(pieces.append, _SIZE_READ)
+        self.on_chunk_complete = partial(pieces.append, _CHUNK_READ)
         self.on_header = body.trailer_seen
         self.on_message_complete = body.ended
 

@@ -14,7 +14,7 @@ from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
 from ollamon.proxy.reader import Reader, open_reader
 from ollamon.proxy.records import Phase, RequestInFlight
 from ollamon.proxy.routes import Reading, Route
-from ollamon.proxy.tap import AnswerHead, Ending
+from ollamon.proxy.tap import AnswerHead, Ending, Reads
 
 # The model stands in front in every client's request; a prompt may be megabytes.
 _REQUEST_HEAD = 4 * 1024
@@ -165,23 +165,26 @@ class Observation:
         self._complete_at = now
         self._request = None
 
-    def answer_began(self, head: AnswerHead, now: float) -> None:
+    def answer_began(self, head: AnswerHead, now: float) -> Reads:
         """Choose how to read the answer."""
         self._head = head
         self._read_at = now
-        self._reader = open_reader(self.route, head)
+        self._reader = reader = open_reader(self.route, head)
+        return self._pass_by if reader is None else reader.feed
 
-    def answer_read(self, data: bytes, now: float) -> None:
-        """Read a copy of what the client has got."""
+    def _pass_by(self, data: bytes, now: float) -> None:
         self._answer_size += len(data)
-        if self._reader is None:
-            self._read_at = now
-            return
-        try:
-            self._reader.feed(data, now)
-        except Exception as error:  # noqa: BLE001 - no fault of reading may touch the exchange.
+        self._read_at = now
+
+    def blinded(self) -> Reads:
+        """Read no further, and go on counting."""
+        self._let_go_of_reader()
+        return self._pass_by
+
+    def _let_go_of_reader(self) -> None:
+        if self._reader is not None:
+            self._answer_size += self._reader.total
             self._reader = None
-            self._listener.failed(error)
 
     def ended(self, ending: Ending, status: int | None, now: float) -> None:
         """Record the exchange, once."""
@@ -228,7 +231,7 @@ class Observation:
             self._listener.failed(error)
             return None
         finally:
-            self._reader = None
+            self._let_go_of_reader()
 
     def _end(self, ending: Ending, status: int | None, report: Report | None, now: float) -> End:
         outcome, fault = judge(ending, status, report, has_head=self._head is not None)

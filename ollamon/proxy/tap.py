@@ -7,6 +7,7 @@ tap raises is counted, ends observing this exchange and changes no byte.
 Times are seconds of the monotonic clock.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -55,6 +56,14 @@ class AnswerHead(NamedTuple):
     is_encoded: bool
 
 
+Reads = Callable[[bytes, float], None]
+"""Takes body bytes of the answer, framing taken off, exactly as they came in one read, and when."""
+
+
+def ignore(_data: bytes, _now: float) -> None:
+    """Take a read that nobody wants to see."""
+
+
 class Tap(Protocol):
     """The observing half of one exchange: created when its head was parsed, ended exactly once."""
 
@@ -64,11 +73,14 @@ class Tap(Protocol):
     def request_complete(self, now: float) -> None:
         """The read with the request's last byte was passed on."""
 
-    def answer_began(self, head: AnswerHead, now: float) -> None:
-        """The final head (not 1xx) was passed on."""
+    def answer_began(self, head: AnswerHead, now: float) -> Reads:
+        """The final head (not 1xx) was passed on; return what takes the reads of the body.
 
-    def answer_read(self, data: bytes, now: float) -> None:
-        """Body bytes of the answer, framing taken off, exactly as they came in one read."""
+        The relay calls it without anything between: a token costs few microseconds altogether.
+        """
+
+    def blinded(self) -> Reads:
+        """What took the reads raised; return what takes the rest."""
 
     def ended(self, ending: Ending, status: int | None, now: float) -> None:
         """The exchange is over; `status` is what the client got, None when it got no head."""

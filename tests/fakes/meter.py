@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
-from ollamon.proxy.tap import AnswerHead, Ending, Rejection
+from ollamon.proxy.tap import AnswerHead, Ending, Reads, Rejection, ignore
 
 
 @dataclass
@@ -50,9 +50,14 @@ class RecordingTap:
     def request_complete(self, now: float) -> None:
         self._note("request_complete")
 
-    def answer_began(self, head: AnswerHead, now: float) -> None:
+    def answer_began(self, head: AnswerHead, now: float) -> Reads:
         self.head = head
         self._note("answer_began")
+        return self.answer_read
+
+    def blinded(self) -> Reads:
+        self._note("blinded")
+        return ignore
 
     def answer_read(self, data: bytes, now: float) -> None:
         assert type(data) is bytes

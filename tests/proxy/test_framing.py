@@ -137,6 +137,45 @@ def test_an_independent_parser_reads_the_same_body(chunks, cuts, trailers, after
     assert events[-1].headers == []
 
 
+LINES = st.sampled_from([b"%x", b"%X", b"0%x", b"%x;a=b", b"%x ", b"+%x", b"0x%x"])
+LENGTHS = st.integers(1, 1100) | st.sampled_from([15, 16, 255, 256, 1013, 1017, 1018])
+
+
+LIES = st.sampled_from([0, 0, 0, -2, -1, 1, 2])
+LINE_ENDS = st.sampled_from([b"\r\n"] * 8 + [b"\n\n", b"\r\r", b"ab"])
+
+
+@given(st.lists(st.tuples(LINES, LENGTHS, LIES, LINE_ENDS, st.booleans()), max_size=12))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_a_chunk_in_a_read_of_its_own_is_read_as_in_pieces(chunks):
+    """Right and wrong ones, with sizes that may lie, some of them in two reads."""
+    whole, by_two = ChunkedBody(), ChunkedBody()
+    for form, size, lie, line_end, is_cut in chunks:
+        data = form % max(1, size + lie) + b"\r\n" + b"\r" * size + line_end
+        cut = len(data) // 2 if is_cut else len(data)
+        results = []
+        for body, parts in ((whole, [data[:cut], data[cut:]]), (by_two, [data[:1], data[1:]])):
+            try:
+                out, payload, rest = feed_all(body, [part for part in parts if part])
+            except BadBody as error:
+                results.append(str(error))
+            else:
+                results.append((out, payload, rest, body.is_done))
+        assert results[0] == results[1]
+        if isinstance(results[0], str):
+            return
+
+
+def test_the_sizes_of_whole_chunks_are_those_that_a_server_writes():
+    for size in range(1, 1200):
+        chunk = chunk_of(b"x" * size)
+        assert ChunkedBody().feed(chunk) == chunk
+        if len(chunk) < len(framing.WHOLE_CHUNKS):
+            assert chunk.startswith(framing.WHOLE_CHUNKS[len(chunk)])
+    without = [size for size, line in enumerate(framing.WHOLE_CHUNKS) if line == b"\n"]
+    assert without == [*range(6), 21, 262]
+
+
 @given(st.binary(max_size=200), st.integers(1, 250))
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_noise_never_passes_as_a_whole_body_that_h11_refuses(data, size):

@@ -61,10 +61,10 @@ def test_the_first_token_is_timed_from_the_last_byte_of_the_request():
     heard = Heard()
     tap = observe(heard)
     tap.request_complete(12.0)
-    tap.answer_began(NDJSON, 13.0)
-    tap.answer_read(b'{"message":{"content":""}}\n', 14.0)
-    tap.answer_read(b'{"message":{"thinking":"x"}}\n', 15.5)
-    tap.answer_read(b'{"done":true}\n', 16.0)
+    read = tap.answer_began(NDJSON, 13.0)
+    read(b'{"message":{"content":""}}\n', 14.0)
+    read(b'{"message":{"thinking":"x"}}\n', 15.5)
+    read(b'{"done":true}\n', 16.0)
     tap.ended(Ending.COMPLETE, 200, 17.0)
     (end,) = heard.ends
     assert (end.outcome, end.first_token_s, end.duration_s) == (Outcome.OK, 3.5, 7.0)
@@ -73,8 +73,8 @@ def test_the_first_token_is_timed_from_the_last_byte_of_the_request():
 def test_a_token_before_the_request_is_whole_has_no_time():
     heard = Heard()
     tap = observe(heard)
-    tap.answer_began(NDJSON, 13.0)
-    tap.answer_read(b'{"message":{"content":"x"}}\n{"done":true}\n', 14.0)
+    read = tap.answer_began(NDJSON, 13.0)
+    read(b'{"message":{"content":"x"}}\n{"done":true}\n', 14.0)
     tap.ended(Ending.COMPLETE, 200, 15.0)
     assert heard.ends[0].first_token_s is None
 
@@ -105,8 +105,8 @@ def test_the_answer_names_the_model_better_than_the_request():
     heard = Heard()
     tap = observe(heard)
     tap.request_read(b'{"model":"asked"}')
-    tap.answer_began(NDJSON, 13.0)
-    tap.answer_read(b'{"model":"answered","done":true}\n', 14.0)
+    read = tap.answer_began(NDJSON, 13.0)
+    read(b'{"model":"answered","done":true}\n', 14.0)
     tap.ended(Ending.COMPLETE, 200, 15.0)
     assert heard.ends[0].model_name == "answered"
 
@@ -114,8 +114,8 @@ def test_the_answer_names_the_model_better_than_the_request():
 def test_a_route_that_tells_nothing_is_counted_and_not_read():
     heard = Heard()
     tap = observe(heard, "/api/show")
-    tap.answer_began(NDJSON, 13.0)
-    tap.answer_read(b"[" * 100, 14.0)
+    read = tap.answer_began(NDJSON, 13.0)
+    read(b"[" * 100, 14.0)
     tap.ended(Ending.COMPLETE, 200, 15.0)
     assert heard.ends[0].outcome is Outcome.OK
     assert not heard.ends[0].is_served

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy.agents import ClientKind
+from ollamon.proxy.exchange import Exchange
 from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.records import RequestRecord
 from ollamon.proxy.residence import Resident
@@ -74,15 +75,18 @@ class Stack:
         target: str = "/api/chat",
     ) -> None:
         """One exchange: head at 1 s, request whole at 2 s, then a read each second from 3 s on."""
-        tap = self.recorder.began("POST", route_of(target), 1.0)
-        tap.request_read(json.dumps({"model": name, "messages": []}).encode())
-        tap.request_complete(2.0)
+        exchange = Exchange(self.recorder, "POST", route_of(target), 1.0)
+        exchange.request_read(json.dumps({"model": name, "messages": []}).encode())
+        exchange.request_complete(2.0)
         moment = itertools.count(3.0)
         if head is not None:
-            tap.answer_began(head, 2.5)
+            read = exchange.answer_began(lambda: head, head.status, 2.5)
         for data in reads:
-            tap.answer_read(data, next(moment))
-        tap.ended(ending, head.status if head else None, next(moment))
+            try:
+                read(data, next(moment))
+            except ZeroDivisionError as error:
+                read = exchange.blinded(error)
+        exchange.ended(ending, next(moment))
 
 
 @pytest.fixture
@@ -124,9 +128,9 @@ def test_a_stream_is_one_request_with_its_tokens_and_times(stack):
 def test_the_record_of_an_observed_request_is_named_beside_it(stack):
     tap = stack.recorder.began("POST", CHAT, 1.0, trace=TRACE)
     tap.request_complete(2.0)
-    tap.answer_began(NDJSON, 2.5)
-    tap.answer_read(SAYS, 8.0)
-    tap.answer_read(ENDS, 9.0)
+    read = tap.answer_began(NDJSON, 2.5)
+    read(SAYS, 8.0)
+    read(ENDS, 9.0)
     tap.ended(Ending.COMPLETE, 200, 10.0)
     stack.chat(SAYS, ENDS)
     slow, quick = stack.recorder.recent()
@@ -320,8 +324,11 @@ def test_an_exception_of_reading_is_counted_and_the_exchange_too(stack, monkeypa
     def explode(*_: object) -> None:
         raise ZeroDivisionError("a prompt may stand here")
 
-    monkeypatch.setattr("ollamon.proxy.reader.Reader.feed", explode)
+    monkeypatch.setattr("ollamon.proxy.reader.Reader._take", explode)
     stack.chat(SAYS, SAYS, ENDS)
+    assert stack.value(catalog.RESPONSE_SIZE, "_sum", endpoint="/api/chat") == len(
+        SAYS + SAYS + ENDS
+    )
     assert stack.value(catalog.EXTRACTION_ERRORS, reason="exception") == 1
     assert stack.recorder.recent()[-1].outcome == "ok"
     assert stack.balances()
@@ -424,9 +431,9 @@ def test_ten_thousand_aborts_leave_all_gauges_at_zero(stack):
         if steps > 1:
             tap.request_complete(1.0)
         if steps > 2:
-            tap.answer_began(NDJSON, 1.0)
+            read = tap.answer_began(NDJSON, 1.0)
         if steps > 3:
-            tap.answer_read(SAYS[: chance.randrange(len(SAYS))], 1.0)
+            read(SAYS[: chance.randrange(len(SAYS))], 1.0)
         tap.ended(Ending.CLIENT_GONE, 200 if steps > 2 else None, 2.0)
     assert stack.total(catalog.ACTIVE_REQUESTS) == 0
     assert stack.total(catalog.REQUESTS) == 10_000
@@ -486,8 +493,8 @@ def test_a_poisoned_model_name_is_no_label(stack, name):
     tap = stack.recorder.began("POST", CHAT, 1.0)
     tap.request_read(b'{"model":"%s"}' % name.encode())
     tap.request_complete(1.0)
-    tap.answer_began(NDJSON, 2.0)
-    tap.answer_read(answer, 3.0)
+    read = tap.answer_began(NDJSON, 2.0)
+    read(answer, 3.0)
     tap.ended(Ending.COMPLETE, 200, 4.0)
     text = generate_latest(stack.registry).decode()
     list(text_string_to_metric_families(text))
@@ -501,8 +508,8 @@ def test_a_hundred_thousand_model_names_leave_few_series(stack):
         tap = stack.recorder.began("POST", CHAT, 1.0)
         tap.request_read(b'{"model":"%s"}' % name.encode())
         tap.request_complete(1.0)
-        tap.answer_began(JSON, 2.0)
-        tap.answer_read(b'{"model":"%s","done":true,"eval_count":1}' % name.encode(), 3.0)
+        read = tap.answer_began(JSON, 2.0)
+        read(b'{"model":"%s","done":true,"eval_count":1}' % name.encode(), 3.0)
         tap.ended(Ending.COMPLETE, 200, 4.0)
     text = generate_latest(stack.registry)
     lines = [line for line in text.splitlines() if not line.startswith(b"#")]
@@ -575,10 +582,10 @@ def test_thinking_first_makes_the_first_visible_token_a_moment_of_its_own(stack)
 def test_the_longest_silence_after_the_first_token_is_kept(stack):
     tap = stack.recorder.began("POST", CHAT, 1.0)
     tap.request_complete(1.0)
-    tap.answer_began(NDJSON, 2.0)
+    read = tap.answer_began(NDJSON, 2.0)
     nothing = SAYS.replace(b" The", b"")
     for moment, data in ((3.0, nothing), (51.0, SAYS), (52.0, SAYS), (59.0, SAYS), (60.0, ENDS)):
-        tap.answer_read(data, moment)
+        read(data, moment)
     tap.ended(Ending.COMPLETE, 200, 61.0)
     stack.chat(SAYS + ENDS)
     assert stack.value(catalog.STREAM_GAP, "_count") == 1
@@ -626,14 +633,13 @@ def test_what_runs_is_shown_by_phase_with_its_age_and_silence(stack):
     for tap in taps[1:]:
         tap.request_complete(30.0)
     assert stack.value(catalog.OLDEST_WAITING) == 80
-    for tap in taps[2:]:
-        tap.answer_began(NDJSON, 40.0)
+    reads = [tap.answer_began(NDJSON, 40.0) for tap in taps[2:]]
     expected = {"receiving": 1, "queued": 0, "waiting": 1, "generating": 1, "relaying": 1}
     assert phases() == expected
     # The clock stands at 100 s.
     assert stack.value(catalog.STALLED_REQUESTS) == 2
-    taps[2].answer_read(SAYS, 40.1)
-    taps[3].answer_read(b"x", 41.0)
+    reads[0](SAYS, 40.1)
+    reads[1](b"x", 41.0)
     assert stack.value(catalog.STALLED_REQUESTS) == 0
     for tap in taps:
         tap.ended(Ending.CLIENT_GONE, None, 100.0)
@@ -697,14 +703,13 @@ def metered() -> Metered:
 
 def test_energy_above_idle_goes_to_models_and_requests(metered):
     slow, fast = metered.begins(), metered.begins()
-    for tap in (slow, fast):
-        tap.answer_began(NDJSON, 1.0)
-    slow.answer_read(SAYS, 2.0)
+    read_slow, read_fast = (tap.answer_began(NDJSON, 1.0) for tap in (slow, fast))
+    read_slow(SAYS, 2.0)
     for _ in range(3):
-        fast.answer_read(SAYS, 2.0)
+        read_fast(SAYS, 2.0)
     assert metered.draws(24.0) == {"tiny": pytest.approx(100)}
-    slow.answer_read(SAYS, 3.0)
-    slow.answer_read(ENDS, 4.0)
+    read_slow(SAYS, 3.0)
+    read_slow(ENDS, 4.0)
     slow.ended(Ending.COMPLETE, 200, 4.0)
     (record,) = metered.recorder.recent()
     assert record.joules is None, "the interval of its end goes on"
@@ -724,8 +729,7 @@ def test_an_answer_in_one_piece_shares_too(metered):
 def test_a_model_of_another_machine_draws_nothing_here(metered, model):
     begun = metered.begins(model)
     assert metered.draws(24.0) == {"tiny": 0}
-    begun.answer_began(JSON, 2.0)
-    begun.answer_read(b"{}", 2.0)
+    begun.answer_began(JSON, 2.0)(b"{}", 2.0)
     begun.ended(Ending.COMPLETE, 200, 3.0)
     assert metered.draws(24.0) == {"tiny": 0}
     (record,) = metered.recorder.recent()
