@@ -18,6 +18,7 @@ OllamonError                 exit 1
   UpstreamError              HTTP 502
     UpstreamTimeoutError     HTTP 504
   SourceError                         a dashboard source could not answer
+  HistoryError                        the dashboard's file cannot be used
 """
 
 from collections.abc import Iterator
@@ -167,6 +168,12 @@ class SourceError(OllamonError):
     """A dashboard source could not answer; the text says why."""
 
     kind = "source"
+
+
+class HistoryError(OllamonError):
+    """The file of the dashboard's history cannot be used; the text says why."""
+
+    kind = "history"
 
 
 def of_kind(kind: str, message: str) -> OllamonError:

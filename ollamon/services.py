@@ -14,7 +14,7 @@ from ollamon import sudo
 from ollamon.artifacts.prometheus import duration, prometheus_yml
 from ollamon.artifacts.rules import alerts_yml, recording_yml
 from ollamon.config.checks import ollama_listen
-from ollamon.config.model import Config, HelperMode, OllamaMode, PrometheusMode, RunAs
+from ollamon.config.model import Config, HelperMode, OllamaMode, Paths, PrometheusMode, RunAs
 from ollamon.config.paths import Folders, folders
 from ollamon.config.values import Address, format_duration, format_size, parse_listen
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
@@ -99,7 +99,7 @@ def stack(
     binary = _binary(config, find, notes)
     server = _server(config, find, has_ollama)
     resolved = _resolved(config, binary is not None, server is not None, is_helper, notes)
-    services = [_proxy(resolved), _dashboard(resolved)]
+    services = [_proxy(resolved), _dashboard(resolved, places)]
     if server is not None:
         services.append(_ollama(resolved, server))
     if resolved.demo.enabled:
@@ -237,11 +237,13 @@ def _proxy(config: Config) -> ServiceSpec:
     )
 
 
-def _dashboard(config: Config) -> ServiceSpec:
+def _dashboard(config: Config, places: Folders) -> ServiceSpec:
+    # Where its history lies; what else is in the folders is not its business.
+    told = config.model_copy(update={"paths": Paths(data=str(places.data))})
     return _child(
         "dashboard",
-        config.to_section(
-            "dashboard", "proxy", "metrics", "prometheus", "helper", "ollama", "demo"
+        told.to_section(
+            *("dashboard", "proxy", "metrics", "prometheus", "helper", "ollama", "demo", "paths")
         ),
         (_listen("dashboard.listen", config.dashboard.listen),),
         after=("prometheus", "proxy"),

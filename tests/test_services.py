@@ -98,7 +98,10 @@ def test_a_child_of_ours_is_a_module_that_gets_its_section_and_reports_itself(na
     ("name", "tables"),
     [
         ("proxy", {"ollama", "proxy", "metrics", "helper", "demo"}),
-        ("dashboard", {"dashboard", "proxy", "metrics", "prometheus", "helper", "ollama", "demo"}),
+        (
+            "dashboard",
+            {"dashboard", "proxy", "metrics", "prometheus", "helper", "ollama", "demo", "paths"},
+        ),
         ("helper", {"helper"}),
         ("demo", {"demo", "proxy"}),
     ],

@@ -18,7 +18,7 @@ from ollamon.errors import ConfigError, OllamonError
 
 COMMANDS = (
     *("up", "down", "start", "stop", "restart", "status", "wait", "logs", "events"),
-    *("doctor", "config", "helper", "export", "top", "version"),
+    *("requests", "doctor", "config", "helper", "export", "top", "version"),
 )
 INTERRUPTED = 130
 DEBUG_VARIABLE = "OLLAMON_DEBUG"

@@ -141,6 +141,13 @@ class Logs(TypedDict):
     lines: Annotated[dict[str, list[str]], "child: its lines"]
 
 
+class Requests(TypedDict):
+    """`requests`."""
+
+    name: str
+    requests: Annotated[list[dict[str, object]], "the newest last; null is not known"]
+
+
 class Finding(TypedDict):
     """What one check saw."""
 
@@ -226,6 +233,7 @@ SHAPES: dict[str, type] = {
     "wait": Children,
     "logs": Logs,
     "events": Events,
+    "requests": Requests,
     "doctor": Doctor,
     "config init": ConfigInit,
     "config check": ConfigCheck,

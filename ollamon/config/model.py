@@ -182,6 +182,10 @@ class Dashboard(Section):
     allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
     interval: Period = _text("5s", "How often the page gets new values.")
     max_clients: int = Field(200, ge=1, le=10_000, description="Pages that may be open at once.")
+    requests_age: Period = _text("30d", "How long ended requests are kept, as numbers only.")
+    requests_rows: int = Field(
+        100_000, ge=100, le=10_000_000, description="How many ended requests are kept at most."
+    )
 
 
 class Alerts(Section):
@@ -227,7 +231,7 @@ class Paths(Section):
 
     state: str = Field("", description="State: logs and events.")
     runtime: str = Field("", description="Lock and control socket.")
-    data: str = Field("", description="The samples of our Prometheus.")
+    data: str = Field("", description="The history: Prometheus's samples, and our own file.")
     logs: str = Field("", description="Log files.")
 
 

@@ -23,7 +23,7 @@ class Folders:
         runtime: Lock, control socket and run.json.
         state: Event log and what must survive a restart.
         logs: One log file for each child.
-        data: The samples of our own Prometheus.
+        data: The samples of our own Prometheus, and the dashboard's history.
     """
 
     runtime: Path
@@ -47,6 +47,14 @@ def folders_of(name: str, chosen: Mapping[str, str]) -> Folders:
         logs=own.get("logs") or state / "logs",
         data=own.get("data") or user_folder("data") / name,
     )
+
+
+def history_file(data: Path, *, is_demo: bool) -> Path:
+    """Return the file of the dashboard's history.
+
+    What is made up must not stand in the history of what was measured.
+    """
+    return data / ("demo.sqlite3" if is_demo else "history.sqlite3")
 
 
 def user_folder(kind: str) -> Path:

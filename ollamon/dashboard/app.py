@@ -13,9 +13,11 @@ from werkzeug.exceptions import HTTPException
 
 from ollamon.access import PageAccess
 from ollamon.config.model import Dashboard
-from ollamon.dashboard import view
+from ollamon.dashboard import questions, view
 from ollamon.dashboard.feed import RANGES_S, Feed
 from ollamon.dashboard.guard import Guard
+from ollamon.dashboard.history.text import csv_of
+from ollamon.dashboard.journal import Journal
 from ollamon.metrics.panels import PANELS, Panel
 
 MAX_MESSAGE = 16 * 1024
@@ -73,7 +75,11 @@ class Settings:
 
 
 def create_app(
-    settings: Settings, feed: Feed, *, async_mode: Literal["gevent", "threading"]
+    settings: Settings,
+    feed: Feed,
+    journal: Journal,
+    *,
+    async_mode: Literal["gevent", "threading"],
 ) -> tuple[Flask, SocketIO]:
     """Return the application and its socket. Sockets carry ticks out and take nothing in."""
     app = Flask(__name__)
@@ -82,6 +88,7 @@ def create_app(
     socketio = SocketIO(app, async_mode=async_mode, **_SOCKET)
     _add_page(app, settings)
     _add_api(app, feed, settings.panels)
+    _add_requests(app, journal)
     app.after_request(_with_headers)
     app.register_error_handler(HTTPException, _explain)
     # Last, and so the outermost: Socket.IO has wrapped wsgi_app before.
@@ -130,6 +137,33 @@ def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
         if feed.tick():
             return _json(b'{"ready":true}')
         return _json(b'{"ready":false}', HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _add_requests(app: Flask, journal: Journal) -> None:
+    @app.get("/api/requests")
+    def requests() -> Response:
+        try:
+            wanted, form = questions.wanted_of(request.args)
+        except ValueError as error:
+            return _error(400, str(error))
+        records = journal.page(wanted)
+        if form == "csv":
+            return _file(csv_of(records), "text/csv; charset=utf-8", "ollamon-requests.csv")
+        is_full = len(records) == wanted.limit
+        document = {
+            "v": view.VERSION,
+            "requests": [record._asdict() for record in records],
+            "in_flight": journal.running,
+            # What to ask for as `before`, when there may be more.
+            "next": records[-1].seq if is_full else None,
+        }
+        return _json(json.dumps(document, allow_nan=False, separators=(",", ":")).encode())
+
+
+def _file(text: str, content_type: str, name: str) -> Response:
+    response = Response(text, content_type=content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 def _json(body: bytes, status: int = 200) -> Response:

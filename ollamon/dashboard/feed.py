@@ -51,6 +51,13 @@ class HelperProbe(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """How the file of the history fares; both are "" when all is well."""
+
+    error: str
+    moved: str
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the feed reads; None is not configured."""
@@ -58,6 +65,7 @@ class Sources:
     own: Own
     prometheus: Source | None = None
     helper: HelperProbe | None = None
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +184,7 @@ class Feed:
         store = self._sources.own.store
         upstream, reason = self._upstream(_single(_OLLAMA_UP, store, t), proxy_error)
         seen = self._sources.helper.look() if self._sources.helper else None
+        kept = self._sources.kept
         return Facts(
             proxy_address=self._plan.proxy_address,
             upstream_url=self._plan.upstream_url,
@@ -189,6 +198,8 @@ class Feed:
             helper_error=seen.error if seen else "",
             helper_denied=seen.denied if seen else "",
             has_gpu=bool(_single(_GPUS, store, t)) or (seen is not None and seen.has_gpu),
+            history_error=kept.error if kept else "",
+            history_moved=kept.moved if kept else "",
         )
 
     def _upstream(self, is_up: float | None, proxy_error: str) -> tuple[Upstream, str]:

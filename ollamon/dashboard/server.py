@@ -10,6 +10,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import gevent
 import gevent.event
@@ -17,14 +19,20 @@ from flask_socketio import SocketIO
 from gevent import monkey
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
+from gevent.threadpool import ThreadPool
 
 import ollamon
 from ollamon import handover
 from ollamon.access import PageAccess
 from ollamon.config.model import Config, HelperMode
+from ollamon.config.paths import history_file
 from ollamon.config.section import config_of
 from ollamon.dashboard.app import Settings, create_app
 from ollamon.dashboard.feed import Feed, Plan, Sources
+from ollamon.dashboard.history import requests
+from ollamon.dashboard.history.file import HistoryFile
+from ollamon.dashboard.history.log import RequestLog, Retention
+from ollamon.dashboard.journal import Journal
 from ollamon.dashboard.sources.embedded import Embedded
 from ollamon.dashboard.sources.helper import Helper
 from ollamon.dashboard.sources.prometheus import Prometheus
@@ -53,7 +61,32 @@ def main() -> int:
     return serve(config, told.run_id, listener, handover.Notifier.from_environment())
 
 
-def build_feed(config: Config, notifier: handover.Notifier) -> Feed:
+class OneThread:
+    """Runs what blocks in a thread of its own, one call at a time, while gevent's loop turns."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+
+    def __call__(self, work: Callable[[], Any]) -> Any:
+        """Return what `work` returns, or raise what it raises."""
+        return self._pool.apply(work)
+
+
+def open_history(config: Config) -> HistoryFile:
+    """Name the file of the history; without a folder, nothing is kept on disk."""
+    folder = config.paths.data
+    path = history_file(Path(folder), is_demo=config.demo.enabled) if folder else None
+    return HistoryFile(path, requests.create)
+
+
+def build_journal(config: Config, file: HistoryFile, in_thread: OneThread) -> Journal:
+    """Wire the log of requests."""
+    ours = config.dashboard
+    log = RequestLog(file, Retention(ours.requests_age, ours.requests_rows))
+    return Journal(config.proxy.metrics_listen.url, log, in_thread=in_thread)
+
+
+def build_feed(config: Config, notifier: handover.Notifier, kept: HistoryFile) -> Feed:
     """Wire the sources that the configuration names."""
     engine = config.prometheus.engine_url
     has_helper = config.helper.mode is not HelperMode.OFF
@@ -62,6 +95,7 @@ def build_feed(config: Config, notifier: handover.Notifier) -> Feed:
         Embedded(config.proxy.metrics_listen.url, panels),
         Prometheus(engine, panels) if engine else None,
         Helper(config.helper.listen.url) if has_helper else None,
+        kept,
     )
     plan = Plan(
         config.dashboard.interval,
@@ -73,11 +107,13 @@ def build_feed(config: Config, notifier: handover.Notifier) -> Feed:
 
 
 def serve(config: Config, run_id: str, listener: socket.socket, notifier: handover.Notifier) -> int:
-    """Serve until SIGTERM or the end of the lifeline; 1 when the feed fails."""
+    """Serve until SIGTERM or the end of the lifeline; 1 when feed or journal fails."""
     leaving = gevent.event.Event()
     gevent.signal_handler(signal.SIGTERM, leaving.set)
     watch_lifeline(leaving.set)
-    feed = build_feed(config, notifier)
+    kept, in_thread = open_history(config), OneThread()
+    feed = build_feed(config, notifier, kept)
+    journal = build_journal(config, kept, in_thread)
     port = listener.getsockname()[1]
     settings = Settings(
         PageAccess.of(port, config.dashboard.allowed_hosts),
@@ -87,21 +123,25 @@ def serve(config: Config, run_id: str, listener: socket.socket, notifier: handov
         panels_of(config.metrics.compat),
         config.dashboard.max_clients,
     )
-    app, socketio = create_app(settings, feed, async_mode="gevent")
+    app, socketio = create_app(settings, feed, journal, async_mode="gevent")
     server = WSGIServer(
         listener, app, log=None, spawn=Pool(config.dashboard.max_clients + SPARE_CONNECTIONS)
     )
     server.start()
-    turning = gevent.spawn(feed.run, socketio.emit)
-    turning.link(lambda _: leaving.set())
+    turning = [gevent.spawn(each.run, socketio.emit) for each in (feed, journal)]
+    for loop in turning:
+        loop.link(lambda _: leaving.set())
     beating = gevent.spawn(_beat, notifier)
     notifier.ready()
     leaving.wait()
-    has_failed = turning.ready() and not turning.successful()
+    has_failed = any(loop.ready() and not loop.successful() for loop in turning)
     beating.kill()
     feed.stop()
+    journal.stop()
     say_goodbye(socketio)
     server.stop(timeout=STOP_S)
+    # A disk that hangs must not hold the exit.
+    gevent.joinall([gevent.spawn(in_thread, kept.close)], timeout=GOODBYE_S)
     return int(has_failed)
 
 

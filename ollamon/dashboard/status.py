@@ -58,6 +58,8 @@ class Facts:
         requests: Requests that the proxy accepted since its start; None is unknown.
         helper: With `helper_error`, or `helper_denied`: what it may not read.
         has_gpu: A GPU is known.
+        history_error: Why nothing can be kept on disk; "" when it can.
+        history_moved: Where a damaged history was moved; "" when there was none.
     """
 
     proxy_address: str
@@ -72,6 +74,8 @@ class Facts:
     helper_error: str = ""
     helper_denied: str = ""
     has_gpu: bool = False
+    history_error: str = ""
+    history_moved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def derive(facts: Facts) -> Status:
 
 def notes(facts: Facts) -> tuple[Note, ...]:
     """Return what is missing."""
-    found = [_helper_note(facts), _prometheus_note(facts)]
+    found = [_helper_note(facts), _prometheus_note(facts), _history_note(facts)]
     return tuple(note for note in found if note is not None)
 
 
@@ -143,6 +147,16 @@ def _prometheus_note(facts: Facts) -> Note | None:
         return Note("prometheus_blind", text, "ollamon doctor")
     if facts.prometheus_error and derive(facts).kind is not Kind.PROMETHEUS_DOWN:
         return Note("prometheus_down", "Prometheus not answering", facts.prometheus_error)
+    return None
+
+
+def _history_note(facts: Facts) -> Note | None:
+    if facts.history_error:
+        text = "What happens now is kept in memory only, until the disk takes it"
+        return Note("history_memory", text, facts.history_error)
+    if facts.history_moved:
+        text = "The file of the history was damaged, and a new one began"
+        return Note("history_moved", text, f"The damaged one is {facts.history_moved}")
     return None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ollamon import readings
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Example, Instruments, Move, Samples
+from ollamon.metrics.requests import RequestRecord
 from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.attribution import Attribution
@@ -26,7 +27,7 @@ from ollamon.proxy.generation import (
 )
 from ollamon.proxy.observation import End, Observation
 from ollamon.proxy.outcome import Outcome, UpstreamFault
-from ollamon.proxy.records import Phase, RequestInFlight, RequestKind, RequestRecord
+from ollamon.proxy.records import Phase, RequestInFlight, RequestKind
 from ollamon.proxy.residence import Residence, Resident
 from ollamon.proxy.ring import Numbers, Ring
 from ollamon.proxy.routes import GENERATING, Reading, Route

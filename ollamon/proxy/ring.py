@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ollamon.proxy.records import RequestKind, RequestRecord
+from ollamon.metrics.requests import RequestRecord
+from ollamon.proxy.records import RequestKind
 
 # seq is not kept: it follows from the place. The rest of `Numbers`, then kind and is_stream.
 ROW = struct.Struct("<Qd3q7dIB")

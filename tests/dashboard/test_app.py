@@ -10,6 +10,11 @@ from ollamon.access import PageAccess
 from ollamon.dashboard import app as module
 from ollamon.dashboard.app import Settings, create_app
 from ollamon.dashboard.feed import Feed, Sources
+from ollamon.dashboard.history import requests
+from ollamon.dashboard.history.file import HistoryFile
+from ollamon.dashboard.history.log import RequestLog, Retention
+from ollamon.dashboard.journal import Journal
+from tests.dashboard.history.made import record
 from tests.dashboard.test_feed import PLAN, FakeOwn
 
 HOST = "localhost:3001"
@@ -22,9 +27,19 @@ def feed() -> Feed:
 
 
 @pytest.fixture
-def made(feed) -> tuple[Flask, SocketIO]:
+def journal() -> Journal:
+    log = RequestLog(HistoryFile(None, requests.create), Retention(1e12, 1000))
+    log.add([record(seq) for seq in range(1, 6)], 0.0)
+    log.add([record(6, model="=tiny", outcome="timeout")], 0.0)
+    made = Journal("http://127.0.0.1:9", log, in_thread=lambda work: work())
+    made.running = [{"id": 9, "phase": "queued"}]
+    return made
+
+
+@pytest.fixture
+def made(feed, journal) -> tuple[Flask, SocketIO]:
     settings = Settings(PageAccess.of(3001), "cafe0001", "1.2.3", is_demo=True)
-    app, socketio = create_app(settings, feed, async_mode="threading")
+    app, socketio = create_app(settings, feed, journal, async_mode="threading")
     app.jinja_loader = DictLoader({"index.html": TEMPLATE})
     return app, socketio
 
@@ -101,6 +116,34 @@ def test_a_bad_range_is_explained(get, query):
     answer = get(f"/api/history?{query}")
     assert answer.status_code == 400
     assert answer.json == {"error": "range: expected one of 5m, 15m, 1h"}
+
+
+def test_requests_come_newest_first_with_those_that_run(get):
+    answer = get("/api/requests").json
+    assert [row["seq"] for row in answer["requests"]] == [6, 5, 4, 3, 2, 1]
+    assert answer["requests"][1] == record(5)._asdict()
+    assert (answer["v"], answer["next"]) == (1, None)
+    assert answer["in_flight"] == [{"id": 9, "phase": "queued"}]
+
+
+def test_requests_are_chosen_and_paged(get):
+    first = get("/api/requests?limit=2&model=qwen3:8b").json
+    second = get(f"/api/requests?limit=2&model=qwen3:8b&before={first['next']}").json
+    seqs = [[row["seq"] for row in page["requests"]] for page in (first, second)]
+    assert seqs == [[5, 4], [3, 2]]
+    assert [row["seq"] for row in get("/api/requests?outcome=timeout").json["requests"]] == [6]
+
+
+def test_requests_as_a_file_hold_no_formula(get):
+    answer = get("/api/requests?format=csv&q=TINY")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="ollamon-requests.csv"'
+    assert ",'=tiny,200,timeout," in answer.text
+
+
+def test_a_bad_question_about_requests_is_explained(get):
+    answer = get("/api/requests?limit=501")
+    assert (answer.status_code, answer.json) == (400, {"error": "limit: expected 1 to 500"})
 
 
 def test_health(get, feed):

@@ -2,10 +2,12 @@ import gzip
 import json
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
 from ollamon.dashboard.feed import BLIND_AFTER_S, Feed, Plan, Sources, choose
+from ollamon.dashboard.history.file import HistoryFile
 from ollamon.dashboard.sources.helper import HelperSeen
 from ollamon.dashboard.sources.source import History, Reading, Span
 from ollamon.errors import SourceError
@@ -258,3 +260,11 @@ def test_who_asks_early_gets_the_first_tick(world):
     world.turn()
     waiting.join()
     assert json.loads(asked[0])["v"] == 1
+
+
+def test_what_the_file_of_the_history_lacks_is_said(world):
+    kept = HistoryFile(None, lambda _: None)
+    kept.error = "cannot use it: disk is full"
+    world.feed._sources = replace(world.feed._sources, kept=kept)
+    (note,) = world.turn()["notes"]
+    assert (note["kind"], note["hint"]) == ("history_memory", kept.error)

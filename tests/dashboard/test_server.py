@@ -1,8 +1,10 @@
 """The real child: its socket, its end, and a real Prometheus that comes and goes."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 
 from ollamon.config.model import Config
 from ollamon.dashboard import server
+from ollamon.dashboard.history.file import connect_to_read
 from ollamon.handover import Notifier
+from tests.dashboard.ring_server import RingServer
 from tests.dashboard.support import (
     Child,
     CountingProxy,
@@ -223,7 +227,8 @@ def test_the_lifeline_blocks_no_loop_and_ends_one_that_is_stuck():
     ids=["auto, as not resolved", "managed", "external", "embedded"],
 )
 def test_the_sources_are_those_of_the_configuration(tables, has_prometheus, has_helper):
-    feed = server.build_feed(Config.model_validate(tables), Notifier(None))
+    config = Config.model_validate(tables)
+    feed = server.build_feed(config, Notifier(None), server.open_history(config))
     assert (feed._sources.prometheus is not None) is has_prometheus
     assert (feed._sources.helper is not None) is has_helper
 
@@ -324,3 +329,67 @@ def test_a_prometheus_that_goes_costs_no_tick_and_returns(start, prometheus):
     tick = tick_of(page, lambda tick: tick["source"] == "prometheus", "prometheus again")
     assert tick["status"]["kind"] in ("live", "prometheus_down")
     tick_of(page, lambda tick: tick["status"]["kind"] == "live", "live again")
+
+
+def test_no_request_is_lost_or_doubled_when_the_dashboard_is_killed_and_started_again(
+    start, tmp_path
+):
+    proxy = RingServer()
+    section = {
+        **EMBEDDED,
+        "proxy": {"metrics_listen": f"127.0.0.1:{proxy.port}"},
+        "paths": {"data": str(tmp_path)},
+    }
+    path = tmp_path / "history.sqlite3"
+
+    def kept() -> list[int]:
+        if not path.exists():
+            return []
+        with contextlib.closing(connect_to_read(path)) as reader:
+            found = reader.execute("SELECT seq FROM requests ORDER BY seq").fetchall()
+        return [seq - proxy.ring.start for (seq,) in found]
+
+    def load(stop: threading.Event) -> None:
+        while not stop.wait(0.01):
+            proxy.end(20)
+
+    over = threading.Event()
+    loading = threading.Thread(target=load, args=(over,))
+    loading.start()
+    try:
+        for _ in range(2):
+            child = start(section).wait_ready()
+            held = proxy.ring.last
+            eventually(lambda: kept()[-1:] > [held - proxy.ring.start], "rows in the file")  # noqa: B023
+            child.process.kill()
+            child.process.wait()
+        child = start(section).wait_ready()
+        over.set()
+        loading.join()
+        count = proxy.ring.last - proxy.ring.start
+        eventually(lambda: kept()[-1:] == [count], "the last row")
+        assert kept() == list(range(1, count + 1))
+        page = json.loads(child.get("/api/requests?limit=1")[1])
+        assert page["requests"][0]["seq"] == proxy.ring.last
+        assert child.terminate() == 0
+        assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    finally:
+        over.set()
+        loading.join()
+        proxy.close()
+
+
+def test_a_page_hears_of_requests_that_run_and_that_ended(start):
+    proxy = RingServer()
+    proxy.running = [{"id": 1, "phase": "generating"}]
+    try:
+        child = start(EMBEDDED | {"proxy": {"metrics_listen": f"127.0.0.1:{proxy.port}"}})
+        page = child.wait_ready().open_socket()
+        told = {}
+        while told.get("in_flight") != proxy.running or not told["requests"]:
+            proxy.end()
+            name, document = page.event()
+            told = document if name == "requests" else told
+        assert told["requests"][0]["model"] == "qwen3:8b"
+    finally:
+        proxy.close()

@@ -109,6 +109,9 @@ def test_the_status(facts, kind, level, text, hint):
         (but(has_gpu=False, helper_denied="powermetrics needs root"), ["helper_denied"]),
         (but(is_prometheus_blind=True), ["prometheus_blind"]),
         (but(prometheus_error="x"), []),
+        (but(history_error="cannot use it: disk is full"), ["history_memory"]),
+        (but(history_moved="history.sqlite3.broken"), ["history_moved"]),
+        (but(history_error="x", history_moved="y"), ["history_memory"]),
         (but(prometheus_error="x", upstream=Upstream.DOWN), ["prometheus_down"]),
     ],
     ids=[
@@ -121,6 +124,9 @@ def test_the_status(facts, kind, level, text, hint):
         "a denied source may be the GPU",
         "Prometheus does not scrape us",
         "the status says it already",
+        "the disk is full",
+        "the file was damaged",
+        "a full disk goes first",
         "the status says something else",
     ],
 )

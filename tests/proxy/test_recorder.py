@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
+from ollamon.metrics.requests import RequestRecord
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.exchange import Exchange
 from ollamon.proxy.recorder import Recorder
-from ollamon.proxy.records import RequestRecord
 from ollamon.proxy.residence import Resident
 from ollamon.proxy.routes import route_of
 from ollamon.proxy.tap import AnswerHead, Ending, Rejection, Tap
