@@ -1,5 +1,6 @@
 """Which files are generated, and from what; called by scripts/generate."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,12 +9,19 @@ import click
 
 from ollamon.artifacts import alerts_page, grafana, pages, rules
 from ollamon.artifacts.prometheus import prometheus_yml
-from ollamon.cli import shapes_page
+from ollamon.cli import checks, shapes_page
+from ollamon.cli.checks import page as findings
 from ollamon.cli.root import root
 from ollamon.config.model import Config
 from ollamon.supervisor.lifecycle import page as lifecycle
 
 ROOT = Path(__file__).parent.parent
+MINIMA_HEAD = """\
+\"\"\"Minimum versions with a security reason, without I/O.
+
+Generated from pyproject.toml by scripts/generate.
+\"\"\"
+"""
 BY_SCRIPT = "Generated from the default configuration by scripts/generate."
 
 
@@ -31,8 +39,17 @@ def files() -> dict[str, str]:
         "docs/provisioning/datasources.yml": grafana.datasources(Config()),
         "docs/provisioning/dashboards.yml": grafana.providers(),
         "docs/lifecycle.md": lifecycle.page(),
+        "docs/doctor.md": findings.page(checks.kinds()),
+        "ollamon/cli/checks/minima.py": minima((ROOT / "pyproject.toml").read_text()),
         "docs/cli.md": pages.commands(help_pages(root, "ollamon"), shapes_page.common_lines()),
     }
+
+
+def minima(pyproject: str) -> str:
+    """The minimum versions that stand in pyproject.toml with a security reason."""
+    found = re.findall(r'"([a-z0-9-]+)>=([\d.]+)",\s*# security: (.+)', pyproject)
+    lines = [f'    "{name}": ("{version}", "{reason}"),' for name, version, reason in found]
+    return "\n".join([MINIMA_HEAD, "MINIMA = {", *lines, "}", ""])
 
 
 def help_pages(

@@ -29,6 +29,7 @@ PURE = {
     *(f"proxy.{name}" for name in ("attribution", "energy", "idle", "intervals", "sharing")),
     *(f"proxy.dialects.{name}" for name in ("ollama", "openai", "anthropic", "fragments")),
     *(f"dashboard.{name}" for name in ("view", "status")),
+    *("cli.redaction", "cli.checks.finding", "cli.checks.hidden", "cli.checks.holes"),
     *(f"supervisor.{name}" for name in ("spec", "lifecycle", "order", "messages", "verdict")),
     "supervisor.marks",
 }

@@ -1,10 +1,23 @@
 """One blocking GET, past any proxy that the environment names. Standard library only."""
 
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-def get(base: str, target: str, *, timeout_s: float, most: int) -> tuple[int, bytes]:
-    """Ask the server of a URL for a target; return its status and at most so many bytes.
+class Answer(NamedTuple):
+    """What a server said.
+
+    Attributes:
+        date: Its field Date, or "".
+    """
+
+    status: int
+    body: bytes
+    date: str = ""
+
+
+def get(base: str, target: str, *, timeout_s: float, most: int) -> Answer:
+    """Ask the server of a URL for a target; at most so many bytes of the body are read.
 
     Raises:
         OSError: It cannot be reached, or is late.
@@ -19,6 +32,6 @@ def get(base: str, target: str, *, timeout_s: float, most: int) -> tuple[int, by
     try:
         connection.request("GET", target, headers={"User-Agent": "ollamon"})
         answer = connection.getresponse()
-        return answer.status, answer.read(most)
+        return Answer(answer.status, answer.read(most), answer.headers.get("Date", ""))
     finally:
         connection.close()

@@ -151,18 +151,21 @@ class Requests(TypedDict):
 class Finding(TypedDict):
     """What one check saw."""
 
+    id: Annotated[str, "docs/doctor.md has them all; that of the check when all is well"]
     check: str
-    severity: str
-    evidence: str
-    fix: str | None
+    severity: Annotated[str, "ok, warn or problem"]
+    evidence: Annotated[str, "what was seen"]
+    fix: Annotated[str | None, "the one command that mends it"]
+    fixed: Annotated[str | None, "what --fix did about it"]
 
 
 class Doctor(TypedDict):
     """`doctor`."""
 
-    problems: int
+    problems: Annotated[int, "those that --fix has not mended"]
     warnings: int
     findings: list[Finding]
+    bundle: Annotated[str | None, "path of the archive, with --bundle"]
 
 
 class ConfigInit(TypedDict):

@@ -55,7 +55,7 @@ def look(url: str, timeout_s: float = TIMEOUT_S) -> Upstream:
     import http.client
 
     try:
-        status, body = get(url, "/api/version", timeout_s=timeout_s, most=MAX_ANSWER)
+        status, body, _ = get(url, "/api/version", timeout_s=timeout_s, most=MAX_ANSWER)
     except TimeoutError:
         return _down(url, f"no answer in {timeout_s:g} s")
     except OSError as error:

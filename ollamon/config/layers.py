@@ -9,7 +9,7 @@ from ollamon.config import ollama_host
 from ollamon.config.model import Config, Section
 from ollamon.config.naming import NOT_KEYS, PREFIX
 from ollamon.config.positions import Position, scan
-from ollamon.config.values import parse_listen
+from ollamon.config.values import parse_listen, parse_url
 from ollamon.errors import Problem
 
 
@@ -47,11 +47,15 @@ class Layers:
         """Take OLLAMA_HOST where nothing else names the upstream; return notices."""
         if not text.strip() or self.get("ollama.url") is not None:
             return ()
-        url = ollama_host.upstream_of(text)
+        try:
+            url = parse_url(ollama_host.upstream_of(text))
+        except ValueError:
+            return (f"OLLAMA_HOST names no server ({_shown(text)}) and is ignored",)
         if is_own_proxy(url, self.get("proxy.listen")):
             return (f"OLLAMA_HOST names this proxy ({url}) and is ignored",)
         self._set("ollama.url", url, "OLLAMA_HOST")
-        return ()
+        oddity = ollama_host.oddity_of(text)
+        return (f"OLLAMA_HOST={_shown(text)}: {oddity}; {url} is asked",) if oddity else ()
 
     def get(self, path: str) -> object:
         """Return the raw value at a key path, or None."""
@@ -98,6 +102,11 @@ class Layers:
             node = inner
         node[key] = value
         self.origins[path] = origin
+
+
+def _shown(text: str) -> str:
+    """Without a password, and short enough for a line."""
+    return "".join(filter(str.isprintable, text.strip().rpartition("@")[2]))[:60]
 
 
 def is_own_proxy(url: str, listen: object) -> bool:

@@ -19,6 +19,23 @@ def upstream_of(text: str) -> str:
     return f"{scheme}://{Address(_reachable(host), int(port))}"
 
 
+def oddity_of(text: str) -> str:
+    """Return what of an OLLAMA_HOST is probably not meant, "" when all is.
+
+    Ollama itself says nothing about these and goes on with something else.
+    """
+    text = text.strip().strip("\"'").strip()
+    _, _, rest = text.rpartition("://")
+    authority, separator, path = rest.partition("/")
+    if separator and path:
+        return f"its path, /{path}, is left out"
+    _, _, port = authority.rpartition("]")[2].rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port) <= 65535
+    if authority.rpartition("]")[2].count(":") == 1 and not is_port:
+        return f'"{port}" is no port, and its default is taken'
+    return ""
+
+
 def _split(authority: str, default_port: str) -> tuple[str, str]:
     if authority.startswith("["):
         host, _, rest = authority[1:].partition("]")

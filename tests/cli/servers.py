@@ -3,17 +3,26 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextlib.contextmanager
 def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
     """Base URL of a server that answers every GET so."""
+    with routing({"": (status, body)}, **headers) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def routing(routes: Mapping[str, tuple[int, bytes]], **headers: str) -> Iterator[str]:
+    """Base URL of a server that answers each GET as the first target that it begins with."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            found = (answer for start, answer in routes.items() if self.path.startswith(start))
+            status, body = next(found, (404, b""))
+            self.send_response_only(status)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)
             self.send_header("Content-Length", str(len(body)))

@@ -254,6 +254,24 @@ def test_ollama_host_names_the_upstream(file):
     assert loaded.origins["ollama.url"] == "OLLAMA_HOST"
 
 
+@pytest.mark.parametrize("text", ["foo bar", "ftp://box", "box:0", "http://me:hush@box:1"])
+def test_an_ollama_host_that_names_no_server_is_ignored_and_said(file, text):
+    loaded = read(OLLAMA_HOST=text)
+    assert loaded.config.ollama.url == "http://127.0.0.1:11434"
+    (notice,) = loaded.notices
+    assert "names no server" in notice
+    assert "hush" not in notice
+
+
+def test_an_odd_ollama_host_is_followed_and_said(file):
+    loaded = read(OLLAMA_HOST="box:abc")
+    assert loaded.config.ollama.url == "http://box:11434"
+    (notice,) = loaded.notices
+    assert notice == (
+        'OLLAMA_HOST=box:abc: "abc" is no port, and its default is taken; http://box:11434 is asked'
+    )
+
+
 def test_ollama_host_gives_way_to_the_file(file):
     file('[ollama]\nurl = "http://127.0.0.1:9999"\n')
     assert read(OLLAMA_HOST="192.168.1.7").config.ollama.url == "http://127.0.0.1:9999"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollamon.config.ollama_host import upstream_of
+from ollamon.config.ollama_host import oddity_of, upstream_of
 
 CASES = {
     "": "http://127.0.0.1:11434",
@@ -31,3 +31,17 @@ CASES = {
 @pytest.mark.parametrize("text", CASES)
 def test_a_client_reaches(text):
     assert upstream_of(text) == CASES[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("example.com:99999", '"99999" is no port'),
+        ("box:", '"" is no port'),
+        ("http://box/ollama", "its path, /ollama, is left out"),
+        *((text, "") for text in ("", "box", "box:1", "[::1]:1", "::1", "http://box/", "'box'")),
+    ],
+)
+def test_what_is_probably_not_meant_is_said(text, said):
+    assert oddity_of(text).startswith(said)
+    assert bool(oddity_of(text)) == bool(said)

@@ -3,14 +3,17 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import tarfile
+import urllib.request
 
 import psutil
 import pytest
 
 from tests.fakes import llama, ollama
 from tests.system.conftest import chat
-from tests.system.stack import Stack, eventually, fetch, free_ports
+from tests.system.stack import OPENER, Stack, eventually, fetch, free_ports
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -128,3 +131,52 @@ def serving_after(stack: Stack) -> str:
     # It ignores SIGTERM, and its leader is gone: the group had its SIGKILL.
     assert not psutil.pid_exists(runner)
     return state
+
+
+CANARIES = {
+    "prompt": "the-heron-counts-eleven",
+    "header": "sk-quetzal-0123456789",
+    "variable": "wombat-in-the-config",
+    "shell": "axolotl-in-the-shell",
+    "user": "kakapo",
+}
+
+
+def test_a_bundle_holds_what_helps_and_nothing_that_is_private(stack, tmp_path):
+    stack.environment |= {
+        "FAKE_LOUD": "1",
+        "LOGNAME": CANARIES["user"],
+        "HF_TOKEN": CANARIES["shell"],
+    }
+    env = f'env = {{ API_TOKEN = "{CANARIES["variable"]}" }}\n'
+    stack.config.write_text(stack.config.read_text().replace("[ollama]", f"[ollama]\n{env}"))
+    stack.up("--with-helper")
+    body = {"model": "tiny", "messages": [{"role": "user", "content": CANARIES["prompt"]}]}
+    headers = {"Authorization": f"Bearer {CANARIES['header']}"}
+    request = urllib.request.Request(
+        stack.url("proxy", "/api/chat"), json.dumps(body).encode(), headers
+    )
+    with OPENER.open(request, timeout=30) as answer:
+        assert b'"done":true' in answer.read()
+    eventually(lambda: stack.total("ollama_proxy_requests_total") == 1, "it is counted")
+    # It is on this machine, and not in the bundle.
+    assert any(CANARIES["prompt"] in log.read_text() for log in stack.home.rglob("ollama.log"))
+    path = tmp_path / "bundle.tar.gz"
+    findings = stack.run("doctor", "--bundle", str(path))
+    assert "requests are written into its log" not in findings
+    with tarfile.open(path) as archive:
+        names = archive.getnames()
+        text = {name: archive.extractfile(name).read().decode() for name in names}
+    found = {
+        (name, word)
+        for name, said in text.items()
+        for word in (*CANARIES.values(), str(stack.home), socket.gethostname())
+        if word in said
+    }
+    assert found == set()
+    assert "ollama_proxy_requests_total{" in text["ollamon/metrics.txt"]
+    assert '"sources"' in text["ollamon/helper.json"]
+    assert 'env = { "API_TOKEN" = "***" }' in text["ollamon/config.toml"]
+    for name in ("status.json", "run.json", "doctor.json", "events.jsonl", "versions.json"):
+        assert len(text[f"ollamon/{name}"]) > 100
+    stack.run("down")

@@ -1,8 +1,7 @@
-"""Holes of Ollama that a newer one does not have."""
+"""Holes of Ollama that a newer one does not have, without I/O."""
 
-import re
-
-from ollamon.cli.checks.finding import Finding, Severity
+from ollamon.cli.checks.finding import Finding, warning
+from ollamon.cli.checks.numbers import numbers_of
 
 FIXED = {
     # Names -> the first version without it, and what it lets others do.
@@ -12,13 +11,18 @@ FIXED = {
     "CVE-2024-45436": ((0, 1, 47), "a model file writes outside of its folder"),
     "CVE-2024-28224": ((0, 1, 29), "a web page asks the server through DNS rebinding"),
 }
+OLD = warning(
+    "ollama-old",
+    "This version of Ollama has published security holes.",
+    "Install a newer one.",
+)
 UPDATE = "https://ollama.com/download"
 
 
 def judge(version: str) -> Finding | None:
     """Return a warning about a version with known holes; None for others and for unknown words."""
     # A development build says 0.0.0.
-    if not (numbers := _numbers(version)) or not any(numbers):
+    if not (numbers := numbers_of(version)) or not any(numbers):
         return None
     known = {name: what for name, (fixed, what) in FIXED.items() if numbers < fixed}
     if not known:
@@ -26,9 +30,4 @@ def judge(version: str) -> Finding | None:
     named = "; ".join(f"{name}, {what}" for name, what in known.items())
     newest = ".".join(map(str, max(fixed for fixed, _ in FIXED.values())))
     evidence = f"{version} is older than {newest} and has known holes: {named}"
-    return Finding("ollama", Severity.WARN, evidence, UPDATE)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?!\d)", version)
-    return tuple(map(int, found.groups())) if found else ()
+    return OLD.found(evidence, UPDATE)

@@ -29,7 +29,7 @@ class Source:
         from http.client import HTTPException
 
         try:
-            status, body = get(self.url, target, timeout_s=TIMEOUT_S, most=MOST)
+            status, body, _ = get(self.url, target, timeout_s=TIMEOUT_S, most=MOST)
         except (OSError, HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise NotRunningError(

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from ollamon import services
-from ollamon.cli.checks.finding import Finding, World
+from ollamon.cli.checks.finding import Finding
+from ollamon.cli.checks.sight import Sight
+from ollamon.cli.checks.world import World
 from ollamon.config.load import Loaded
 from ollamon.config.model import Config
 from ollamon.supervisor.messages import StackStatus
@@ -21,21 +23,32 @@ def world(tmp_path: Path) -> Callable[..., World]:
         status: StackStatus | None = None,
         find: Callable[[str], str | None] = lambda name: None,
         notices: tuple[str, ...] = (),
-        ollama_host: str = "",
+        environment: dict[str, str] | None = None,
+        silence: str = "",
+        is_offline: bool = False,
+        has_ollama: bool = True,
     ) -> World:
         first, second, third, fourth = (f"127.0.0.1:{port}" for port in free_ports(4))
         base = {
             "proxy": {"listen": first, "metrics_listen": second},
             "prometheus": {"listen": third},
             "dashboard": {"listen": fourth},
-            "paths": {"state": str(tmp_path / "s"), "data": str(tmp_path / "d")},
+            "paths": {
+                "state": str(tmp_path / "s"),
+                "data": str(tmp_path / "d"),
+                "runtime": str(tmp_path / "r"),
+            },
         }
         for table, values in (document or {}).items():
             base[table] = {**base.get(table, {}), **values}
         config = Config.model_validate(base)
         digest = services.digest(config)
-        plan = services.stack(config, file="", digest=digest, find=find)
-        return World(Loaded(config, None, {}, notices), plan, status, find, ollama_host)
+        plan = services.stack(
+            config, file="", digest=digest, find=find, has_ollama=lambda _: has_ollama
+        )
+        loaded = Loaded(config, None, {}, notices)
+        sight = Sight(is_offline=is_offline)
+        return World(loaded, plan, status, find, environment or {}, silence, sight)
 
     return make
 

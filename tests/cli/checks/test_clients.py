@@ -1,16 +1,98 @@
+import json
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
+
+import pytest
 
 from ollamon.cli.checks import clients
 from ollamon.cli.checks.finding import Severity
 from tests.cli.checks.conftest import one
+from tests.cli.servers import routing
+from tests.cli.test_table import PROXY, STATUS
+
+RUNS = replace(STATUS, pid=os.getpid(), children=(PROXY,))
+CLIENT = """
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+print("there", flush=True)
+sys.stdin.read()
+"""
+LOADED = json.dumps({"models": [{"name": "tiny:latest"}]}).encode()
 
 
 def test_clients_of_this_shell(world):
     here = world()
     listen = here.loaded.config.proxy.listen
     assert one(clients.check(here)).fix == f"export OLLAMA_HOST={listen}"
-    through = replace(here, ollama_host=str(listen))
+    through = replace(here, environment={"OLLAMA_HOST": str(listen)})
     assert one(clients.check(through)).severity is Severity.OK
-    past = replace(here, ollama_host="127.0.0.1:11434")
+    past = replace(here, environment={"OLLAMA_HOST": "127.0.0.1:11434"})
     finding = one(clients.check(past))
-    assert (finding.severity, finding.fix) == (Severity.WARN, f"export OLLAMA_HOST={listen}")
+    assert (finding.id, finding.fix) == ("clients-past", f"export OLLAMA_HOST={listen}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({"http_proxy": "http://gate:3128"}, "clients-detour"),
+        ({"HTTP_PROXY": "http://gate:3128", "NO_PROXY": "box.lan"}, "clients-detour"),
+        ({"ALL_PROXY": "socks5://gate:1"}, "clients-detour"),
+        ({"http_proxy": "http://gate:3128", "no_proxy": "box.lan, 127.0.0.1"}, "clients"),
+        ({"http_proxy": "http://gate:3128", "no_proxy": "*"}, "clients"),
+        ({"http_proxy": ""}, "clients"),
+    ],
+)
+def test_a_proxy_of_the_shell_that_takes_local_calls_too(world, variables, found):
+    assert one(clients.check(world(environment=variables))).id == found
+
+
+def counted(world, metrics: str, ps: bytes = b'{"models":[]}', **rest):
+    with routing({"/metrics": (200, metrics.encode()), "/api/ps": (200, ps)}) as url:
+        listen = url.removeprefix("http://")
+        document = {"proxy": {"metrics_listen": listen}, "ollama": {"url": url}}
+        return list(clients.check(world(document, status=RUNS, **rest)))
+
+
+def test_models_that_were_used_around_the_proxy_are_named(world):
+    metrics = (
+        "ollama_proxy_requests_accepted_total 9.0\n"
+        'ollama_model_unproxied_uses_total{model="tiny:latest"} 4.0\n'
+        'ollama_model_unproxied_uses_total{model="other"} 0.0\n'
+    )
+    finding = one(counted(world, metrics))
+    assert finding.id == "clients-around"
+    assert finding.evidence == "used past the proxy since it started: tiny:latest (4)"
+    assert one(counted(world, metrics, is_offline=True)).severity is Severity.OK
+
+
+def test_models_in_memory_of_which_the_proxy_knows_nothing_are_named(world):
+    finding = one(counted(world, "ollama_proxy_requests_accepted_total 0.0\n", LOADED))
+    assert finding.id == "clients-unseen"
+    assert finding.evidence == "in memory: tiny:latest; requests that passed: 0"
+    passed = counted(world, "ollama_proxy_requests_accepted_total 1.0\n", LOADED)
+    assert one(passed).severity is Severity.OK
+    assert one(counted(world, "ollama_proxy_requests_accepted_total 0.0\n")).id == "clients"
+
+
+def test_a_program_that_is_connected_directly_is_named(world):
+    with socket.create_server(("127.0.0.1", 0)) as ollama:
+        port = ollama.getsockname()[1]
+        document = {"ollama": {"url": f"http://127.0.0.1:{port}"}}
+        # Connected by ourselves, as the proxy is.
+        with socket.create_connection(("127.0.0.1", port)):
+            assert one(clients.check(world(document, status=RUNS, is_offline=True))).id == "clients"
+        with subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdout.readline() == "there\n"
+            finding = one(clients.check(world(document, status=RUNS, is_offline=True)))
+            client.stdin.close()
+    assert finding.id == "clients-direct"
+    assert finding.evidence.startswith(f"connected to {port} directly: ")
+    assert f"pid {client.pid}" in finding.evidence

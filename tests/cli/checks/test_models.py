@@ -18,7 +18,7 @@ def found(world, document):
 
 def test_a_model_that_is_partly_on_the_cpu_is_a_warning(world):
     finding = one(found(world, {"models": [WHOLE, SPLIT]}))
-    assert (finding.severity, finding.fix) == (Severity.WARN, "ollama ps")
+    assert (finding.id, finding.fix) == ("models-on-cpu", "ollama ps")
     assert finding.evidence.startswith("big:70b: 17.5 of 40.0 GB are on the CPU")
 
 
@@ -32,7 +32,7 @@ def test_whole_models_and_none_are_fine(world):
 @pytest.mark.parametrize(
     "wrong", [{"name": 1}, {"size": "5"}, {"size": True}, {"size_vram": None}, {"size_vram": -1}]
 )
-def test_what_is_not_said_is_not_judged(world, wrong):
+def test_what_is_not_said_is_not_judged(wrong):
     assert models.partly_on_cpu({**SPLIT, **wrong}) == ""
 
 
@@ -49,4 +49,6 @@ def test_without_an_answer_nothing_is_said(world):
         assert list(models.check(world({"ollama": {"url": url}}))) == []
     with answering(404, b"{}") as url:
         assert list(models.check(world({"ollama": {"url": url}}))) == []
+        assert list(models.check(world({"ollama": {"url": url}}, is_offline=True))) == []
     assert list(models.check(world({"demo": {"enabled": True}}))) == []
+    assert list(models.check(world({"ollama": {"mode": "off"}}))) == []

@@ -1,7 +1,10 @@
 import socket
 
+import pytest
+
 from ollamon.cli.checks import ollama
 from ollamon.cli.checks.finding import Severity
+from ollamon.supervisor.owners import Owner
 from tests.cli.checks.conftest import one
 from tests.cli.servers import answering
 from tests.system.stack import free_ports
@@ -16,21 +19,45 @@ def test_an_ollama_is_fine(world):
 def test_no_ollama_and_another_server_are_warnings(world):
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     finding = one(ollama.check(world({"ollama": {"url": url}})))
-    assert (finding.severity, finding.fix) == (Severity.WARN, "ollama serve")
+    assert (finding.id, finding.fix) == ("ollama-down", "ollama serve")
     with answering(404, b"") as other:
         finding = one(ollama.check(world({"ollama": {"url": other}})))
-    assert finding.severity is Severity.WARN
+    assert (finding.id, finding.fix) == ("ollama-other", "ollamon up --ollama off")
     assert "is no Ollama" in finding.evidence
 
 
-def test_an_ollama_that_the_network_reaches_is_a_warning(world):
+def test_one_of_ours_starts_with_the_stack(world):
+    document = {"ollama": {"url": f"http://127.0.0.1:{free_ports(1)[0]}"}}
+    here = world(document, find=lambda _: "/bin/true", has_ollama=False)
+    finding = one(ollama.check(here))
+    assert (finding.severity, finding.evidence) == (Severity.OK, "managed: starts with the stack")
+
+
+@pytest.mark.parametrize(
+    ("unit", "fix"),
+    [
+        ("", "OLLAMA_HOST=127.0.0.1 ollama serve"),
+        ("ollama.service", "sudo systemctl edit ollama.service      (Environment=OLLAMA_HOST="),
+    ],
+)
+def test_an_ollama_that_the_network_reaches_is_a_warning(world, monkeypatch, unit, fix):
+    monkeypatch.setattr(ollama, "owner_of", lambda port: Owner(7, "ollama", "me", unit, 1.0))
     with socket.create_server(("0.0.0.0", 0)) as listening:
         port = listening.getsockname()[1]
-        assert ollama.exposed(f"http://127.0.0.1:{port}") == f"0.0.0.0:{port}"
-        assert ollama.exposed(f"http://192.0.2.1:{port}") == ""
+        here = world({"ollama": {"url": f"http://127.0.0.1:{port}"}}, is_offline=True)
+        unasked, finding = ollama.check(here)
+        assert unasked.evidence.endswith("is not asked (--offline)")
+        assert (finding.id, finding.evidence) == (
+            "ollama-exposed",
+            f"it listens on 0.0.0.0:{port}, beyond this machine",
+        )
+        assert finding.fix.startswith(fix)
+        assert ollama.exposed(here, f"http://192.0.2.1:{port}") == ""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        assert ollama.exposed(f"http://localhost:{listening.getsockname()[1]}") == ""
+        assert ollama.exposed(world(), f"http://localhost:{listening.getsockname()[1]}") == ""
 
 
-def test_the_demo_needs_no_ollama(world):
+def test_the_demo_and_one_that_is_off_are_not_asked(world):
     assert one(ollama.check(world({"demo": {"enabled": True}}))).severity is Severity.OK
+    finding = one(ollama.check(world({"ollama": {"mode": "off"}})))
+    assert finding.evidence.startswith("off: ")

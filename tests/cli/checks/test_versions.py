@@ -8,7 +8,7 @@ from tests.cli.test_table import STATUS
 
 def test_a_running_stack_of_another_version_is_a_warning(world):
     _, finding = versions.check(world(status=replace(STATUS, version="0.0.1")))
-    assert (finding.severity, finding.fix) == (Severity.WARN, "ollamon down && ollamon up -d")
+    assert (finding.id, finding.fix) == ("versions-differ", "ollamon down && ollamon up -d")
     assert "the running stack is 0.0.1" in finding.evidence
 
 
