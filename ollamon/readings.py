@@ -18,6 +18,8 @@ from typing import NamedTuple, NoReturn, TypeVar
 SCHEMA_VERSION = 1
 MAX_BYTES = 256 * 1024
 MAX_GPUS = 32
+MAX_PROCESSES = 32
+"""Of one GPU."""
 MAX_NAME = 64
 MAX_DETAIL = 200
 
@@ -123,6 +125,7 @@ RANGES: Mapping[str, Range] = {
     "samples": _BYTES,
     "parse_errors": _BYTES,
     "restarts": _BYTES,
+    "pid": Range(1, 2**31),
 }
 """Field -> its range, for the helper before it writes and for the proxy when it reads."""
 
@@ -139,8 +142,21 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """A process that computes on a GPU: a number, no name. Memory in bytes."""
+
+    pid: int
+    memory_used_bytes: int | None = None
+    utilization_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. Power in mW, memory in bytes, frequency in MHz, energy since the helper's start."""
+    """One GPU. Power in mW, memory in bytes, frequency in MHz, energy since the helper's start.
+
+    Attributes:
+        processes: Those that the driver tells of; None: it tells none of any.
+    """
 
     id: str
     vendor: Vendor
@@ -155,6 +171,7 @@ class Gpu:
     memory_total_bytes: int | None = None
     source: Source | None = None
     age_seconds: float | None = None
+    processes: tuple[GpuProcess, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +421,25 @@ def _gpu(table: _Table) -> Gpu:
         memory_total_bytes=table.whole("memory_total_bytes"),
         source=table.word("source", Source),
         age_seconds=table.number("age_seconds"),
+        processes=_processes(table),
+    )
+
+
+def _processes(table: _Table) -> tuple[GpuProcess, ...] | None:
+    # A helper of an earlier release does not have this key.
+    items = table.values.get("processes")
+    if items is None:
+        return None
+    if not isinstance(items, list) or len(items) > MAX_PROCESSES:
+        table.refuse("processes", f"expected a list of at most {MAX_PROCESSES}, or null")
+    return tuple(_process(_Table(item, "processes")) for item in items)
+
+
+def _process(table: _Table) -> GpuProcess:
+    return GpuProcess(
+        pid=table.known_whole("pid"),
+        memory_used_bytes=table.whole("memory_used_bytes"),
+        utilization_percent=table.number("utilization_percent"),
     )
 
 

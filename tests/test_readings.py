@@ -7,6 +7,7 @@ from ollamon import readings
 from ollamon.readings import (
     Cpu,
     Gpu,
+    GpuProcess,
     Platform,
     Pressure,
     Reading,
@@ -40,7 +41,10 @@ FULL = Reading(
             source=Source.POWERMETRICS,
             age_seconds=0.8,
         ),
-        Gpu("nvidia0", Vendor.NVIDIA, "GeForce RTX 3060", False),
+        Gpu(
+            *("nvidia0", Vendor.NVIDIA, "GeForce RTX 3060", False),
+            processes=(GpuProcess(4242, 2**30, 50.0), GpuProcess(7)),
+        ),
     ),
     cpu=Cpu(2980.0, 365.2, 55.1, Source.POWERMETRICS, Source.IOHID, 0.8),
     soc=Soc(0.0, 0.0, 3250.0, 0.8),
@@ -58,7 +62,7 @@ KEYS = [
 GPU_KEYS = [
     *("id", "vendor", "name", "integrated", "utilization_percent", "power_mw", "energy_joules"),
     *("temperature_celsius", "frequency_mhz", "memory_used_bytes", "memory_total_bytes"),
-    *("source", "age_seconds"),
+    *("source", "age_seconds", "processes"),
 ]
 
 
@@ -159,6 +163,16 @@ POISON = {
     "an unknown pressure": (put("thermal/pressure", "extreme"), "unknown word"),
     "a pressure level too high": (put("thermal/level", 5), "0 to 4"),
     "an interval of nothing": (put("interval_seconds", 0), "interval_seconds"),
+    "processes as an object": (put("gpu/1/processes", {}), "expected a list"),
+    "too many processes": (put("gpu/1/processes", [{"pid": 1}] * 33), "at most 32"),
+    "a process that is a number": (put("gpu/1/processes", [1]), "expected an object"),
+    "a process without a number": (without("gpu/1/processes/0/pid"), "processes.pid: missing"),
+    "a process of number 0": (put("gpu/1/processes/0/pid", 0), "processes.pid"),
+    "half a process": (put("gpu/1/processes/0/pid", 1.5), "whole number"),
+    "a process that uses too much": (
+        put("gpu/1/processes/0/utilization_percent", 101),
+        "0 to 100",
+    ),
     "integrated as text": (put("gpu/0/integrated", "yes"), "true, false or null"),
 }
 
@@ -196,6 +210,27 @@ def test_a_detail_cannot_drive_a_terminal():
 
 def test_keys_of_a_later_helper_are_passed_over():
     assert readings.from_json(put("fan", {"rpm": 1})) == readings.from_json(readings.to_json(FULL))
+
+
+def test_a_helper_of_an_earlier_release_tells_of_no_process():
+    assert readings.from_json(without("gpu/1/processes")).gpu[1].processes is None
+
+
+def test_the_largest_answer_is_not_too_long():
+    number = 99_999_999.9
+    process = GpuProcess(2**31, 2**53, 12.345678901234567)
+    gpus = tuple(
+        Gpu(
+            *(f"nvidia{index}", Vendor.NVIDIA, "x" * 64, False),
+            *[number] * 5,
+            *(2**53, 2**53, Source.POWERMETRICS, number),
+            processes=(process,) * readings.MAX_PROCESSES,
+        )
+        for index in range(readings.MAX_GPUS)
+    )
+    states = dict.fromkeys(Source, SourceState(State.PERMISSION_DENIED, "x" * 200, 2**53))
+    whole = dataclasses.replace(FULL, gpu=gpus, sources=states)
+    assert len(readings.to_json(whole)) < readings.MAX_BYTES / 2
 
 
 def test_unknown_stays_unknown():

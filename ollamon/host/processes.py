@@ -114,14 +114,44 @@ def _process(pid: int) -> Process | None:
 
 def usage(before: Members | None, after: Members, span_s: float) -> dict[Role, Usage]:
     """Return what each role uses; `span_s` seconds lie between the two readings."""
-    known = {
-        (process.pid, process.born): process
-        for processes in (before or {}).values()
-        for process in processes
-    }
+    known = _by_birth(before or {})
     return {
         role: Usage(_memory(processes), _cpu_ratio(known, processes, span_s))
         for role, processes in after.items()
+    }
+
+
+def spent_s(before: Members | None, after: Members) -> dict[Role, float]:
+    """Return the CPU seconds of each role between two readings; a hidden role is not in it.
+
+    What a process used between the last reading and its end is lost.
+    """
+    known = _by_birth(before or {})
+    spent: dict[Role, float] = {}
+    for role, processes in after.items():
+        steps = [_step_s(known, one, is_first=before is None) for one in processes]
+        if None not in steps:
+            spent[role] = sum(step for step in steps if step is not None)
+    return spent
+
+
+def _step_s(
+    known: Mapping[tuple[int, float], Process], process: Process, *, is_first: bool
+) -> float | None:
+    earlier = known.get((process.pid, process.born))
+    if process.cpu_s is None or (earlier is not None and earlier.cpu_s is None):
+        return None
+    if earlier is None or earlier.cpu_s is None:
+        # Born since the last reading; or it was there before we were.
+        return 0.0 if is_first else process.cpu_s
+    return max(0.0, process.cpu_s - earlier.cpu_s)
+
+
+def _by_birth(members: Members) -> dict[tuple[int, float], Process]:
+    return {
+        (process.pid, process.born): process
+        for processes in members.values()
+        for process in processes
     }
 
 

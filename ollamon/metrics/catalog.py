@@ -406,6 +406,19 @@ OLLAMA_MEMORY = Gauge(
 OLLAMA_CPU = Gauge(
     "ollama_process_cpu_usage_ratio", "CPU of Ollama's processes; 1 is one core.", ("role",)
 )
+OLLAMA_CPU_SECONDS = Counter(
+    "ollama_process_cpu_seconds_total", "CPU time of Ollama's processes since our start.", ("role",)
+)
+OLLAMA_GPU_MEMORY = Gauge(
+    "ollama_process_gpu_memory_bytes",
+    "GPU memory of Ollama's processes, where the driver tells of processes (NVIDIA).",
+    ("role", "gpu"),
+)
+OLLAMA_GPU_USE = Gauge(
+    "ollama_process_gpu_utilization_ratio",
+    "Share of time that Ollama's processes used a GPU, where the driver tells of processes.",
+    ("role", "gpu"),
+)
 HOST_MEMORY_TOTAL = Gauge("ollama_host_memory_total_bytes", "Memory of this machine.")
 HOST_SWAP_USED = Gauge("ollama_host_swap_used_bytes", "Swap in use.")
 HOST_PRESSURE_LEVEL = Gauge(

@@ -20,6 +20,7 @@ from ollamon.metrics.expressions import (
     Ratio,
     Scale,
     Sum,
+    Times,
     Value,
     Where,
 )
@@ -278,6 +279,24 @@ _HARDWARE = (
         "Of all cores of this machine.",
         "max",
         short="CPU",
+    ),
+    Panel(
+        "ollama_memory",
+        "Memory of Ollama's processes",
+        Unit.BYTES,
+        Section.HARDWARE,
+        Value(catalog.OLLAMA_MEMORY),
+        "What the server and its runners hold outside the GPU; mapped model files are in it.",
+        "sum",
+    ),
+    Panel(
+        "ollama_cpu",
+        "CPU of Ollama's processes",
+        Unit.PERCENT,
+        Section.HARDWARE,
+        Times(Value(catalog.OLLAMA_CPU), 100),
+        "Of the server and of its runners; 100 % is one core.",
+        "max",
     ),
     Panel(
         "memory_pressure",

@@ -23,8 +23,8 @@ from ollamon.proxy.energy import EnergyCounter
 from ollamon.readings import MAX_BYTES, Gpu, Reading, ReadingError, State, from_json
 
 Values = Mapping[Labels, float | None]
-Attribute = Callable[[Reading, float], Samples]
-"""Told each reading, and when it came; returns whose energy it was."""
+Derived = Callable[[Reading, float], Samples]
+"""Told each reading of the helper, and when it came; returns what follows from it."""
 
 _POLLS_SHOWN = 3
 _FIRST_SPAN_S = 1.0
@@ -51,13 +51,18 @@ _FOLDS: Mapping[catalog.Fold, Callable[[list[float]], float]] = {
 _log = logging.getLogger(__name__)
 
 
-async def run(config: Config, board: Board, attribute: Attribute) -> None:
+async def run(config: Config, board: Board, attribute: Derived) -> None:
     """Read host and helper for ever. No failure of theirs ends it."""
+    host = Host()
+
+    def derive(reading: Reading, now: float) -> Samples:
+        return attribute(reading, now) | gpu_process_samples(reading, host.roles)
+
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(watch_host(Host(), board, config.metrics.host_interval))
+        tasks.create_task(watch_host(host, board, config.metrics.host_interval))
         if config.helper.mode is not HelperMode.OFF:
             helper = config.helper
-            tasks.create_task(watch_helper(helper.listen, board, helper.interval, attribute))
+            tasks.create_task(watch_helper(helper.listen, board, helper.interval, derive))
 
 
 async def watch_host(host: "Host", board: Board, interval_s: float) -> NoReturn:
@@ -82,7 +87,7 @@ async def watch_host(host: "Host", board: Board, interval_s: float) -> NoReturn:
 
 
 async def watch_helper(
-    address: Address, board: Board, interval_s: float, attribute: Attribute
+    address: Address, board: Board, interval_s: float, derive: Derived
 ) -> NoReturn:
     """Ask the helper for ever; every second while it may still be starting."""
     lasts = _POLLS_SHOWN * interval_s
@@ -106,7 +111,7 @@ async def watch_helper(
             was_up, told = True, ""
             health.worked(lasts)
             _show(board, helper_samples(reading) | energy.take(reading), lasts)
-            _show(board, attribute(reading, moment), lasts)
+            _show(board, derive(reading, moment), lasts)
             for source, worked_at in last_successes(reading, time.time()).items():
                 board.set(catalog.COLLECTOR_LAST_SUCCESS, worked_at, source)
             for collector, is_up in collectors(reading).items():
@@ -142,6 +147,9 @@ class Host:
         self._disk: tuple[float, Mapping[str, disk.Counters]] | None = None
         self._disk_total = disk.Counters()
         self._ollama: tuple[float, processes.Members] | None = None
+        self._ollama_s: dict[processes.Role, float] = {}
+        self.roles: Mapping[int, processes.Role] = {}
+        """What the processes do that were Ollama's at the last reading; replaced as a whole."""
 
     def observe(self) -> tuple[Samples, dict[str, Exception]]:
         """Read every part; return what is known, and the parts that failed."""
@@ -184,7 +192,10 @@ class Host:
         members, now = processes.read(), self._clock()
         before, self._ollama = self._ollama, (now, members)
         then, earlier = (now, None) if before is None else before
-        return ollama_samples(processes.usage(earlier, members, now - then))
+        for role, seconds in processes.spent_s(earlier, members).items():
+            self._ollama_s[role] = self._ollama_s.get(role, 0.0) + seconds
+        self.roles = {one.pid: role for role, group in members.items() for one in group}
+        return ollama_samples(processes.usage(earlier, members, now - then), self._ollama_s)
 
 
 def system_samples(reading: system.SystemReading, cpu_ratio: float | None) -> Samples:
@@ -218,9 +229,12 @@ def disk_samples(step: disk.Counters, total: disk.Counters, span_s: float) -> Sa
     }
 
 
-def ollama_samples(usages: Mapping[processes.Role, processes.Usage]) -> Samples:
-    """Memory and CPU by role."""
+def ollama_samples(
+    usages: Mapping[processes.Role, processes.Usage], seconds: Mapping[processes.Role, float]
+) -> Samples:
+    """Memory and CPU by role; `seconds` are those since our start."""
     return {
+        catalog.OLLAMA_CPU_SECONDS: {(role,): value for role, value in seconds.items()},
         catalog.OLLAMA_MEMORY: {(role,): usage.memory for role, usage in usages.items()},
         catalog.OLLAMA_CPU: {(role,): usage.cpu_ratio for role, usage in usages.items()},
     }
@@ -248,6 +262,28 @@ def helper_samples(reading: Reading) -> Samples:
         catalog.GPU_MEMORY_USED: each(lambda gpu: gpu.memory_used_bytes),
         catalog.GPU_MEMORY_TOTAL: each(lambda gpu: gpu.memory_total_bytes),
     }
+
+
+def gpu_process_samples(reading: Reading, roles: Mapping[int, processes.Role]) -> Samples:
+    """What Ollama's processes have and use of each GPU, where its driver tells of processes.
+
+    A GPU without any of them has no sample: in a container their numbers are others.
+    """
+    memory: dict[Labels, float | None] = {}
+    use: dict[Labels, float | None] = {}
+    for gpu in reading.gpu:
+        for process in gpu.processes or ():
+            role = roles.get(process.pid)
+            if role is not None:
+                _add(memory, (role, gpu.id), process.memory_used_bytes)
+                _add(use, (role, gpu.id), _scaled(process.utilization_percent, 100))
+    return {catalog.OLLAMA_GPU_MEMORY: memory, catalog.OLLAMA_GPU_USE: use}
+
+
+def _add(sums: dict[Labels, float | None], labels: Labels, value: float | None) -> None:
+    """Add to a sum, which is unknown when a part of it is."""
+    before = sums.get(labels, 0.0)
+    sums[labels] = None if before is None or value is None else before + value
 
 
 class Energy:

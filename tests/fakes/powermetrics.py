@@ -146,10 +146,9 @@ def crash(**values) -> None:
     sys.exit(3)
 
 
-def refuse(complaint: str, unless: str = "", lacks: str = "") -> None:
-    """Complain; with these words among the arguments, or without those, print documents instead."""
-    words = " ".join(sys.argv[1:])
-    if (unless and unless in words) or (lacks and lacks not in words):
+def refuse(complaint: str, lacks: str = "") -> None:
+    """Complain; where a word is not among the arguments, print documents instead."""
+    if lacks and lacks not in " ".join(sys.argv[1:]):
         stream()
     sys.stderr.write(complaint + "\n")
     sys.exit(1)

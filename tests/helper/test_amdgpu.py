@@ -81,6 +81,14 @@ def test_a_sleeping_card_is_not_woken(tmp_path):
     assert (gpu.utilization_percent, gpu.power_mw, gpu.memory_used_bytes) == (None, None, None)
 
 
+def test_an_apu_that_sleeps_is_still_one(tmp_path):
+    amdgpu = Amdgpu(tmp_path)
+    plant(tmp_path, card(0, gpu_metrics=bytes([0x78, 0, 2, 0]) + bytes(116)))
+    amdgpu.collect(0)
+    plant(tmp_path, card(0, power__runtime_status="suspended"))
+    assert amdgpu.collect(5).gpus[0].integrated is True
+
+
 def test_cards_are_numbered_by_themselves_and_foreign_ones_left_out(tmp_path):
     plant(tmp_path, card(0, vendor="0x10de") | card(2) | card(10, product_name="Radeon Pro"))
     found = Amdgpu(tmp_path).collect(0).gpus

@@ -91,10 +91,31 @@ def test_without_the_right_it_says_what_helps_and_is_not_asked_again_soon(follow
     assert len(fake.calls(path)) == 1
 
 
-def test_a_crash_loop_backs_off(follow):
-    follower, path = follow("crash")
-    until(lambda: len(fake.calls(path)) == 2)
-    assert state_of(follower).state in (State.FAILED, State.OK)
+def test_a_flag_that_is_refused_is_left_out(follow):
+    follower, path = follow(
+        "refuse",
+        complaint="powermetrics: unrecognized option `--handle-invalid-values'",
+        lacks="--handle-invalid-values",
+    )
+    until(lambda: state_of(follower).state is State.OK)
+    first, second = fake.calls(path)
+    assert first["argv"] == [*second["argv"], "--handle-invalid-values"]
+
+
+def test_a_crash_loop_backs_off_to_a_minute_and_a_good_sample_resets_it(tmp_path):
+    path, stop = tmp_path / "powermetrics", threading.Event()
+    follower = Follower(Powermetrics(2.0, "arm64", (), str(path)), Clock())
+
+    def waits(behaviour, count, **options):
+        fake.program(path, behaviour, **options)
+        return [follower.turn(stop) for _ in range(count)]
+
+    assert waits("refuse", 8, complaint="boom") == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert state_of(follower).state is State.FAILED
+    assert waits("crash", 1) == [1]
+    assert waits("refuse", 2, complaint="boom") == [2, 4]
+    assert waits("crash", 2) == [1, 1]
+    assert state_of(follower).restarts == 2
 
 
 def test_silence_is_noticed_and_the_program_started_anew(follow):

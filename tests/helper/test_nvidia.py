@@ -4,7 +4,9 @@ import pytest
 
 from ollamon.helper.collector import DeniedError, FailedError, UnavailableError
 from ollamon.helper.collectors.nvidia import Nvidia
+from ollamon.readings import MAX_PROCESSES, GpuProcess
 
+NOT_FOUND = 6
 NOT_SUPPORTED, NO_PERMISSION, DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND = 3, 4, 9, 12
 UNINITIALIZED, GPU_IS_LOST, RESET_REQUIRED, UNKNOWN = 1, 15, 16, 999
 CALLS = (
@@ -14,6 +16,8 @@ CALLS = (
     "nvmlDeviceGetPowerUsage",
     "nvmlDeviceGetTemperature",
     "nvmlDeviceGetMemoryInfo",
+    "nvmlDeviceGetComputeRunningProcesses",
+    "nvmlDeviceGetProcessUtilization",
 )
 
 
@@ -31,6 +35,9 @@ class FakeNvml:
         self.count = 1
         self.name = "NVIDIA GeForce RTX 3060"
         self.energy_mj = 1_000_000
+        self.running = []
+        self.samples = []
+        self.asked_since = []
 
     def fail(self, call, value):
         self.errors[call] = value
@@ -77,6 +84,17 @@ class FakeNvml:
     def answer_DeviceGetMemoryInfo(self, handle):  # noqa: N802
         return SimpleNamespace(used=5 * 2**30, total=12 * 2**30, free=7 * 2**30)
 
+    def answer_DeviceGetComputeRunningProcesses(self, handle):  # noqa: N802
+        return [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in self.running]
+
+    def answer_DeviceGetProcessUtilization(self, handle, since):  # noqa: N802
+        self.asked_since.append(since)
+        return [
+            SimpleNamespace(pid=pid, timeStamp=at, smUtil=used)
+            for at, pid, used in self.samples
+            if at > since
+        ]
+
 
 @pytest.fixture
 def nvml():
@@ -94,6 +112,40 @@ def test_a_card_is_read_whole(nvidia):
     assert (gpu.utilization_percent, gpu.temperature_celsius) == (64, 61)
     assert (gpu.memory_used_bytes, gpu.memory_total_bytes) == (5 * 2**30, 12 * 2**30)
     assert (gpu.power_mw, gpu.energy_joules, gpu.integrated) == (120_000, None, False)
+
+
+def test_its_processes_have_a_number_memory_and_their_mean_use_since_the_last_read(nvidia, nvml):
+    nvml.running = [(4242, 2**30), (7, 2**20), (8, None), (9, 2**64 - 1)]
+    nvml.samples = [(100, 4242, 40), (200, 4242, 60), (200, 7, 5)]
+    (gpu,) = nvidia.collect(0).gpus
+    assert gpu.processes == (
+        GpuProcess(4242, 2**30, 50),
+        GpuProcess(7, 2**20, 5),
+        GpuProcess(8, None, 0),
+        GpuProcess(9, None, 0),
+    )
+    nvml.samples.append((300, 7, 80))
+    (gpu,) = nvidia.collect(5).gpus
+    assert [process.utilization_percent for process in gpu.processes] == [0, 80, 0, 0]
+    assert nvml.asked_since == [0, 200]
+
+
+def test_no_more_processes_are_told_than_the_proxy_takes(nvidia, nvml):
+    nvml.running = [(pid, 1) for pid in range(1, 1000)]
+    assert len(nvidia.collect(0).gpus[0].processes) == MAX_PROCESSES
+
+
+@pytest.mark.parametrize(("error", "used"), [(NOT_SUPPORTED, None), (NOT_FOUND, 0)])
+def test_use_that_is_not_told_is_unknown_and_none_at_all_is_0(nvidia, nvml, error, used):
+    nvml.running = [(4242, 2**30)]
+    nvml.fail("nvmlDeviceGetProcessUtilization", error)
+    (gpu,) = nvidia.collect(0).gpus
+    assert gpu.processes == (GpuProcess(4242, 2**30, used),)
+
+
+def test_a_card_that_tells_of_no_process_is_unknown_not_free(nvidia, nvml):
+    nvml.fail("nvmlDeviceGetComputeRunningProcesses", NOT_SUPPORTED)
+    assert nvidia.collect(0).gpus[0].processes is None
 
 
 def test_power_is_the_energy_of_the_interval(nvidia, nvml):

@@ -68,6 +68,27 @@ def test_cpu_is_unknown_until_each_process_was_seen_twice(before, after):
     assert found[Role.RUNNER].cpu_ratio is None
 
 
+def test_seconds_are_those_between_two_readings():
+    before = {Role.SERVER: (of(1, 5.0),), Role.RUNNER: (of(2, 100.0), of(3, 7.0))}
+    after = {Role.SERVER: (of(1, 5.5),), Role.RUNNER: (of(2, 103.0), of(4, 2.0))}
+    assert processes.spent_s(None, before) == {Role.SERVER: 0, Role.RUNNER: 0}
+    # 3 has ended, and 4 was born since.
+    assert processes.spent_s(before, after) == {Role.SERVER: 0.5, Role.RUNNER: 5.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(of(1, None), of(1, 4.0)), (of(1, 4.0), of(1, None))]
+)
+def test_seconds_that_are_hidden_are_unknown(before, after):
+    assert processes.spent_s({Role.RUNNER: (before,)}, {Role.RUNNER: (after,)}) == {}
+
+
+def test_a_number_that_another_process_has_now_is_a_new_process():
+    before = {Role.RUNNER: (of(1, 50.0, born=1.0),)}
+    after = {Role.RUNNER: (of(1, 2.0, born=9.0),)}
+    assert processes.spent_s(before, after) == {Role.RUNNER: 2.0}
+
+
 def test_memory_that_is_hidden_is_unknown_and_not_0():
     assert processes.usage(None, {Role.SERVER: (of(1, 1.0, memory=None),)}, 1.0) == {
         Role.SERVER: Usage(None, None)

@@ -57,6 +57,7 @@ VALUES = {
     "gpu": ["apple0", "nvidia1"],
     "component": ["cpu", "ane"],
     "source": ["psi"],
+    "role": ["server", "runner"],
 }
 SHOWN = tuple(panel for compat in Compat for panel in panels_of(compat))
 MEASURED = tuple(

@@ -22,6 +22,7 @@ from ollamon.proxy import hardware
 from ollamon.readings import (
     Cpu,
     Gpu,
+    GpuProcess,
     Platform,
     Pressure,
     Reading,
@@ -248,13 +249,36 @@ def test_ollamas_processes_are_told_by_role(registry, board):
         processes.Role.SERVER: processes.Usage(100, None),
         processes.Role.RUNNER: processes.Usage(None, 3.5),
     }
-    put(board, hardware.ollama_samples(usages))
+    put(board, hardware.ollama_samples(usages, {processes.Role.RUNNER: 12.5}))
     assert value(registry, catalog.OLLAMA_MEMORY, "server") == 100
     assert value(registry, catalog.OLLAMA_MEMORY, "runner") is None
     assert value(registry, catalog.OLLAMA_CPU, "server") is None
     assert value(registry, catalog.OLLAMA_CPU, "runner") == 3.5
-    put(board, hardware.ollama_samples({}))
+    assert value(registry, catalog.OLLAMA_CPU_SECONDS, "runner") == 12.5
+    assert value(registry, catalog.OLLAMA_CPU_SECONDS, "server") is None
+    put(board, hardware.ollama_samples({}, {}))
     assert catalog.OLLAMA_CPU.name not in names(registry)
+
+
+def test_what_ollama_has_of_each_gpu_is_told_by_role(registry, board):
+    told = (
+        GpuProcess(10, 2**30, 40.0),
+        GpuProcess(11, 2**20, 5.0),
+        GpuProcess(99, 2**33, 50.0),
+    )
+    gpus = (
+        Gpu("nvidia0", Vendor.NVIDIA, "RTX", processes=told),
+        Gpu("nvidia1", Vendor.NVIDIA, "RTX", processes=(GpuProcess(10), GpuProcess(11, 1, 1.0))),
+        Gpu("nvidia2", Vendor.NVIDIA, "RTX", processes=(GpuProcess(99, 1, 1.0),)),
+        Gpu("apple0", Vendor.APPLE, "M4"),
+    )
+    runner = processes.Role.RUNNER
+    roles = {10: runner, 11: runner, 12: processes.Role.SERVER}
+    put(board, hardware.gpu_process_samples(dataclasses.replace(READING, gpu=gpus), roles))
+    assert value(registry, catalog.OLLAMA_GPU_MEMORY, "runner", "nvidia0") == 2**30 + 2**20
+    assert value(registry, catalog.OLLAMA_GPU_USE, "runner", "nvidia0") == pytest.approx(0.45)
+    shown = {key for key in scrape(registry) if key[0] == catalog.OLLAMA_GPU_MEMORY.name}
+    assert shown == {(catalog.OLLAMA_GPU_MEMORY.name, ("nvidia0", "runner"))}
 
 
 async def test_the_first_cpu_sample_is_absent_and_the_second_comes_soon(registry, board):

@@ -8,6 +8,7 @@ from ollamon import sudo
 from ollamon.helper.collector import Collector
 from ollamon.helper.collectors.amdgpu import Amdgpu
 from ollamon.helper.collectors.hwmon import Hwmon
+from ollamon.helper.collectors.intel import Intel
 from ollamon.helper.collectors.iohid import Iohid
 from ollamon.helper.collectors.ioreg import Ioreg
 from ollamon.helper.collectors.macmon import Macmon
@@ -32,7 +33,7 @@ def for_system(
     """
     match here.system:
         case System.LINUX:
-            return (Rapl(root, counters), Hwmon(root), Nvidia(), Amdgpu(root))
+            return (Rapl(root, counters), Hwmon(root), Nvidia(), Amdgpu(root), Intel(root))
         case System.DARWIN:
             return _mac(here, interval_s)
         case System.OTHER:

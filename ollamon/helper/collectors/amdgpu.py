@@ -1,17 +1,15 @@
 """AMD GPUs from the amdgpu driver's files (Linux, no privilege)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ollamon.helper import sysfs
+from ollamon.helper import drm, sysfs
 from ollamon.helper.collector import UnavailableError
 from ollamon.helper.energy import Ledger, integrate
 from ollamon.helper.found import Found
 from ollamon.readings import Gpu, Source, Vendor
 
-_CARD = re.compile(r"card[0-9]+")
 _AMD = "0x1002"
 
 
@@ -35,8 +33,10 @@ class Amdgpu:
     least_interval_s = 0.0
 
     def __init__(self, root: Path = sysfs.ROOT) -> None:
-        self._folder = root / "class" / "drm"
+        self._root = root
         self._ledgers: dict[int, Ledger] = {}
+        # What a card is does not change while it sleeps and does not say.
+        self._formats: dict[Path, int] = {}
 
     def collect(self, now: float) -> Found:
         """See `Collector`."""
@@ -47,16 +47,18 @@ class Amdgpu:
     def read(self) -> list[Card]:
         """Return every AMD card, by its number."""
         return [
-            _read_card(path / "device")
-            for path in sysfs.listed(self._folder, "card*")
-            if _CARD.fullmatch(path.name) and sysfs.read_text(path / "device" / "vendor") == _AMD
+            _read_card(device, self._format_of(device)) for device in drm.cards(self._root, _AMD)
         ]
 
+    def _format_of(self, device: Path) -> int | None:
+        found = None if drm.is_asleep(device) else _metrics_format(device)
+        if found is not None:
+            self._formats[device] = found
+        return self._formats.get(device)
 
-def _read_card(device: Path) -> Card:
-    # Reading the values of a suspended card would wake it, or wait for it.
-    asleep = sysfs.read_text(device / "power" / "runtime_status") == "suspended"
-    sensors = next(iter(sysfs.listed(device / "hwmon", "hwmon*")), device / "hwmon")
+
+def _read_card(device: Path, metrics_format: int | None) -> Card:
+    asleep, sensors = drm.is_asleep(device), drm.sensors(device)
 
     def value(path: Path) -> int | None:
         return None if asleep else sysfs.read_number(path)
@@ -64,7 +66,7 @@ def _read_card(device: Path) -> Card:
     power = value(sensors / "power1_average")
     return Card(
         name=sysfs.read_text(device / "product_name"),
-        metrics_format=None if asleep else _metrics_format(device),
+        metrics_format=metrics_format,
         busy_percent=value(device / "gpu_busy_percent"),
         power_uw=value(sensors / "power1_input") if power is None else power,
         millidegrees=value(sensors / "temp1_input"),

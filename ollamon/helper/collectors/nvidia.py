@@ -5,17 +5,20 @@ imported at the first read, so that nothing else depends on it.
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from ollamon.helper.collector import DeniedError, FailedError, UnavailableError
 from ollamon.helper.energy import Ledger, count, integrate
 from ollamon.helper.found import Found
-from ollamon.readings import Gpu, Source, Vendor, clean_name
+from ollamon.readings import MAX_PROCESSES, RANGES, Gpu, GpuProcess, Source, Vendor, clean_name
 
 _TEMPERATURE_GPU = 0
 _NO_PERMISSION = 4
+# No process did anything since.
+_NOT_FOUND = 6
 # Driver not loaded, library not found.
 _ABSENT = frozenset({9, 12})
 # Not initialised, GPU is lost, reset required, unknown: only a new start may help.
@@ -33,6 +36,7 @@ class Device:
     celsius: int | None
     memory_used: int | None
     memory_total: int | None
+    processes: tuple[GpuProcess, ...] | None
 
 
 class Nvidia:
@@ -51,6 +55,8 @@ class Nvidia:
         self._import = library
         self._nvml: Any = None
         self._ledgers: dict[int, Ledger] = {}
+        # By GPU, the driver's time of the last utilisation that it told of processes.
+        self._told_at: dict[int, int] = {}
 
     def collect(self, now: float) -> Found:
         """See `Collector`."""
@@ -68,8 +74,7 @@ class Nvidia:
             self._nvml = self._start()
         nvml = self._nvml
         try:
-            handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
-            return [_read_device(nvml, handle) for handle in handles]
+            return [self._read_device(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
         except nvml.NVMLError as error:
             self._stop()
             raise FailedError(_told(error)) from None
@@ -99,12 +104,22 @@ class Nvidia:
         except nvml.NVMLError:
             return
 
+    def _read_device(self, nvml: Any, index: int) -> Device:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        device, samples = _read_device(nvml, handle, self._told_at.get(index, 0))
+        self._told_at[index] = max(
+            (sample.timeStamp for sample in samples), default=self._told_at.get(index, 0)
+        )
+        return device
+
 
 def _told(error: Any) -> str:
     return f"NVML does not answer: error {error.value}"
 
 
-def _read_device(nvml: Any, handle: object) -> Device:
+def _read_device(nvml: Any, handle: object, since: int) -> tuple[Device, list[Any]]:
+    """Return a GPU, and what its processes used since the driver's time `since`."""
+
     def ask(function: Callable[..., Any], *arguments: object) -> Any:
         try:
             return function(handle, *arguments)
@@ -116,7 +131,8 @@ def _read_device(nvml: Any, handle: object) -> Device:
     name = ask(nvml.nvmlDeviceGetName)
     rates = ask(nvml.nvmlDeviceGetUtilizationRates)
     memory = ask(nvml.nvmlDeviceGetMemoryInfo)
-    return Device(
+    samples = _utilizations(nvml, handle, since)
+    device = Device(
         # Old bindings return bytes.
         name=name.decode("ascii", "replace") if isinstance(name, bytes) else name or "NVIDIA GPU",
         utilization_percent=None if rates is None else rates.gpu,
@@ -125,7 +141,45 @@ def _read_device(nvml: Any, handle: object) -> Device:
         celsius=ask(nvml.nvmlDeviceGetTemperature, _TEMPERATURE_GPU),
         memory_used=None if memory is None else memory.used,
         memory_total=None if memory is None else memory.total,
+        processes=processes_of(ask(nvml.nvmlDeviceGetComputeRunningProcesses), samples),
     )
+    return device, samples or []
+
+
+def _utilizations(nvml: Any, handle: object, since: int) -> list[Any] | None:
+    """Return what processes used; None where the GPU does not tell it."""
+    try:
+        return list(nvml.nvmlDeviceGetProcessUtilization(handle, since))
+    except nvml.NVMLError as error:
+        if error.value in _BROKEN:
+            raise
+        return [] if error.value == _NOT_FOUND else None
+
+
+def processes_of(
+    running: Iterable[Any] | None, samples: Iterable[Any] | None
+) -> tuple[GpuProcess, ...] | None:
+    """Return what each process has and uses; one without a sample among others used nothing."""
+    if running is None:
+        return None
+    used: dict[int, list[int]] = {}
+    for sample in samples or ():
+        used.setdefault(sample.pid, []).append(sample.smUtil)
+    return tuple(
+        GpuProcess(
+            pid=process.pid,
+            memory_used_bytes=_memory(process.usedGpuMemory),
+            utilization_percent=(
+                None if samples is None else min(100.0, fmean(used.get(process.pid, [0])))
+            ),
+        )
+        for process in list(running)[:MAX_PROCESSES]
+    )
+
+
+def _memory(used: int | None) -> int | None:
+    # A driver that does not know it says None, or all bits.
+    return used if used is not None and RANGES["memory_used_bytes"].holds(used) else None
 
 
 def energies(
@@ -168,4 +222,5 @@ def _gpu(index: int, device: Device, ledger: Ledger) -> Gpu:
         temperature_celsius=device.celsius,
         memory_used_bytes=device.memory_used,
         memory_total_bytes=device.memory_total,
+        processes=device.processes,
     )
