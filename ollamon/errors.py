@@ -21,9 +21,9 @@ OllamonError                 exit 1
   HistoryError                        the dashboard's file cannot be used
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 
 class OllamonError(Exception):
@@ -174,6 +174,24 @@ class HistoryError(OllamonError):
     """The file of the dashboard's history cannot be used; the text says why."""
 
     kind = "history"
+
+
+def to_document(error: OllamonError) -> dict[str, object]:
+    """Return the error as JSON types, for another process of ours."""
+    problems = error.problems if isinstance(error, ConfigError) else ()
+    listed = {"problems": [asdict(problem) for problem in problems]} if problems else {}
+    return {"kind": error.kind, "message": str(error), **listed}
+
+
+def from_document(document: Mapping[str, Any]) -> OllamonError:
+    """Return the error that another process of ours named.
+
+    Raises:
+        KeyError, TypeError: The document has another shape.
+    """
+    if document["kind"] == ConfigError.kind and document.get("problems"):
+        return ConfigError(tuple(Problem(**problem) for problem in document["problems"]))
+    return of_kind(str(document["kind"]), str(document["message"]))
 
 
 def of_kind(kind: str, message: str) -> OllamonError:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,15 @@ from ollamon import sudo
 from ollamon.artifacts.prometheus import duration, prometheus_yml
 from ollamon.artifacts.rules import alerts_yml, recording_yml
 from ollamon.config.checks import ollama_listen
-from ollamon.config.model import Config, HelperMode, OllamaMode, Paths, PrometheusMode, RunAs
+from ollamon.config.model import (
+    Config,
+    HelperMode,
+    OllamaMode,
+    Paths,
+    PrometheusMode,
+    RunAs,
+    TerminalClose,
+)
 from ollamon.config.paths import Folders, folders
 from ollamon.config.values import Address, format_duration, format_size, parse_listen
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
@@ -207,6 +216,7 @@ def _stack_spec(
         config_digest=digest,
         start_timeout_s=config.supervisor.start_timeout,
         shutdown_timeout_s=config.supervisor.shutdown_timeout,
+        keeps_without_terminal=config.supervisor.on_terminal_close is TerminalClose.KEEP,
         min_free_bytes=MIN_FREE_BYTES,
     )
 
@@ -335,6 +345,7 @@ def _prometheus(config: Config, places: Folders, binary: Path) -> ServiceSpec:
         # Debian's build takes no lock of its own; two servers on one folder lose samples.
         data_lock=places.data / f"{kept}.lock",
         files={file: text, **rules},
+        reload_signal=signal.SIGHUP,
         address=ours.listen.url,
     )
 

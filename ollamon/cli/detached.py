@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ import click
 
 from ollamon import errors
 from ollamon.cli import foreground, view
-from ollamon.cli.session import Session
+from ollamon.cli.session import Session, own_command
 from ollamon.cli.supervise import supervise
 from ollamon.cli.table import document_of_up
 from ollamon.cli.upstream import look
@@ -70,7 +69,7 @@ class Reporter:
 
     def refuse(self, error: OllamonError) -> None:
         """Nothing was started."""
-        self._write({"error": {"kind": error.kind, "message": str(error)}})
+        self._write({"error": errors.to_document(error)})
 
     def close(self) -> None:
         """Say no more."""
@@ -162,8 +161,7 @@ def start(plan: Plan, session: Session, words: Sequence[str], *, is_awaited: boo
 def _spawn(words: Sequence[str], report_to: int, log: Path, *, is_awaited: bool) -> tuple[int, int]:
     """Start the process; return its pid, and where in its log its own lines begin."""
     wait = "--wait" if is_awaited else "--no-wait"
-    # -P: a module of the working directory must not stand in for one of ours.
-    argv = [sys.executable, "-P", "-m", "ollamon.cli", *words, wait, "--report-fd", str(report_to)]
+    argv = [*own_command(), *words, wait, "--report-fd", str(report_to)]
     try:
         output = _open_log(log)
     except OSError as error:
@@ -201,7 +199,7 @@ def _follow(
     session.say(foreground.first_lines(plan, style))
     for document in documents:
         if "error" in document:
-            raise errors.of_kind(**document["error"])
+            raise errors.from_document(document["error"])
         if "verdict" in document:
             verdict = event_from_json(document["verdict"])
             status = status_from_json(document["status"])

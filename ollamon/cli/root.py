@@ -17,9 +17,11 @@ from ollamon.cli.words import count
 from ollamon.errors import ConfigError, OllamonError
 
 COMMANDS = (
-    *("up", "down", "start", "stop", "restart", "status", "wait", "logs", "events"),
+    *("up", "down", "start", "stop", "restart", "reload", "status", "wait", "logs", "events"),
     *("requests", "doctor", "config", "helper", "export", "top", "version"),
 )
+# What became of a configuration that was not taken.
+_OUTCOMES = {"up": "Nothing was started.", "reload": "What runs is as it was."}
 INTERRUPTED = 130
 DEBUG_VARIABLE = "OLLAMON_DEBUG"
 MARGIN = " " * len("error: ")
@@ -78,12 +80,12 @@ def run(words: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OllamonError as error:
-        _tell(error, is_json=is_json, is_start=session.command == "up")
+        _tell(error, is_json=is_json, outcome=_OUTCOMES.get(session.command, ""))
         return error.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _tell(error: OllamonError, *, is_json: bool, is_start: bool) -> None:
+def _tell(error: OllamonError, *, is_json: bool, outcome: str) -> None:
     if is_json:
         problems = [
             {"where": problem.where, "message": problem.message}
@@ -95,7 +97,7 @@ def _tell(error: OllamonError, *, is_json: bool, is_start: bool) -> None:
         for problem in error.problems:
             click.echo(f"error: {problem}", err=True)
         number = count(len(error.problems), "error")
-        click.echo(f"{number}. Nothing was started." if is_start else f"{number}.", err=True)
+        click.echo(f"{number}. {outcome}".rstrip(), err=True)
     else:
         click.echo(f"error: {error}", err=True)
 

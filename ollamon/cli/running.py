@@ -109,7 +109,8 @@ def require_same(status: StackStatus, stack: "StackSpec") -> str:
     file = status.config_file or "no file"
     raise AlreadyRunningError(
         f"{who}, with another configuration ({file})\n"
-        "       Either  ollamon down      and then start this one\n"
+        "       Either  ollamon reload    when its file was changed\n"
+        "       or      ollamon down      and then start this one\n"
         "       or      ollamon --name NAME up      with ports of its own"
     )
 

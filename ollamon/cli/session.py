@@ -78,6 +78,12 @@ class Session:
             click.echo(json.dumps({"v": VERSION, "ok": code == 0, "code": code, **document}))
 
 
+def own_command() -> list[str]:
+    """Return what runs this program anew in any folder."""
+    # -P: a module of the working directory must not stand in for one of ours.
+    return [sys.executable, "-P", "-m", "ollamon.cli"]
+
+
 def style_of(stream: TextIO) -> Style:
     """Return the look that fits a stream."""
     width = WIDTH

@@ -116,6 +116,22 @@ class Children(TypedDict):
     children: Annotated[list[Child], "all that it concerned"]
 
 
+class Step(TypedDict):
+    """What becomes of one child."""
+
+    name: str
+    action: Annotated[str, "keep, adjust, signal, restart, start or stop"]
+    fields: Annotated[list[str], "what differs; keys of its section as `section.proxy.listen`"]
+
+
+class Reload(TypedDict):
+    """`reload`."""
+
+    name: str
+    dry_run: bool
+    plan: list[Step]
+
+
 class Event(TypedDict):
     """A change of state."""
 
@@ -232,6 +248,7 @@ SHAPES: dict[str, type] = {
     "start": Children,
     "stop": Children,
     "restart": Children,
+    "reload": Reload,
     "status": Status,
     "wait": Children,
     "logs": Logs,

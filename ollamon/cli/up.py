@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ollamon.cli import table
-from ollamon.cli.session import Session, common_options, pass_session, seconds_of
+from ollamon.cli.session import Session, common_options, own_command, pass_session, seconds_of
 from ollamon.errors import AlreadyRunningError, PortInUseError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--demo", is_flag=True, help="With a simulated Ollama and gentle traffic.")
 @click.option("--no-logs", is_flag=True, help="Do not show the lines of the children.")
 @click.option("--dry-run", is_flag=True, help="Check, show what would be run, and start nothing.")
+@click.option("--plan", "is_plan_wanted", is_flag=True, hidden=True)
 @click.option("--report-fd", type=int, hidden=True)
 @common_options
 @pass_session
@@ -67,6 +68,7 @@ def command(
     demo: bool,
     no_logs: bool,
     dry_run: bool,
+    is_plan_wanted: bool,
     report_fd: int | None,
 ) -> int:
     """Start the stack, in the foreground unless told otherwise."""
@@ -76,6 +78,8 @@ def command(
         )
     wishes = Wishes(timeout_s, has_helper, ollama_mode, takeover, demo)
     plan = _plan(session, wishes)
+    if is_plan_wanted:
+        return _tell_plan(plan, session)
     if report_fd is not None:
         from ollamon.cli import detached
 
@@ -183,7 +187,17 @@ def _plan(session: Session, wishes: Wishes) -> "Plan":
     )
     limit_s = wishes.timeout_s
     stack = plan.stack if limit_s is None else replace(plan.stack, start_timeout_s=limit_s)
+    words = [*_where(session), "up", *wishes.words()]
+    stack = replace(stack, origin=(*own_command(), *words, "--plan", "--json"))
     return replace(plan, stack=stack, notes=(*notices, *plan.notes))
+
+
+def _tell_plan(plan: "Plan", session: Session) -> int:
+    """Be the process that `supervisor.planner` starts."""
+    from ollamon.supervisor import wire
+
+    session.answer({"stack": wire.to_document(plan.stack)})
+    return 0
 
 
 def _where(session: Session) -> list[str]:

@@ -212,11 +212,23 @@ class Demo(Section):
     listen: Listen = _text("127.0.0.1:11439", "Where the simulated Ollama listens.")
 
 
+class TerminalClose(StrEnum):
+    """What the end of the terminal means."""
+
+    STOP = "stop"
+    KEEP = "keep"
+
+
 class Supervisor(Section):
     """Starting and stopping."""
 
     start_timeout: Period = _text("60s", "How long the stack may take until all are ready.")
     shutdown_timeout: Duration = _text("60s", "How long stopping may take before SIGKILL.")
+    on_terminal_close: TerminalClose = Field(
+        TerminalClose.STOP,
+        strict=False,
+        description="stop or keep: what becomes of `ollamon up` when its terminal is closed.",
+    )
 
 
 class Log(Section):
@@ -288,4 +300,5 @@ __all__ = [
     "PrometheusMode",
     "RunAs",
     "Section",
+    "TerminalClose",
 ]

@@ -40,6 +40,11 @@ class Console:
         self._is_waiting = False
         self._descriptor, self._is_ours = _own_descriptor(stream)
 
+    def know(self, names: Sequence[str]) -> None:
+        """Further children will write."""
+        self._prefixes |= _prefixes([*self._prefixes, *names], is_coloured=self._is_coloured)
+        self._rests = {**dict.fromkeys(names, b""), **self._rests}
+
     def show(self, name: str, data: bytes) -> None:
         """Show the whole lines of what a child wrote; keep the rest until it is whole."""
         if len(self._pending) >= MAX_PENDING:

@@ -9,6 +9,7 @@ What can be asked (`ask`), its arguments, and the data that comes back:
     stop     children, dependents, timeout     `children`: these and all that require them
     restart  children, dependents              `children`: the same
     wait     children, for, timeout            `children`, once all are there
+    reload   dry_run                           `plan`: `name`, `action`, `fields` of each child
 
 `start`, `stop` and `restart` of children answer at once: `wait` tells the outcome. `dependents`
 (default true): take those along that `require` one of the children. `timeout`: seconds until what
@@ -225,9 +226,9 @@ def _read(line: bytes, runtime: Path, cmd: str) -> tuple[object, dict[str, Any]]
         case {
             "v": messages.VERSION,
             "ok": False,
-            "error": {"kind": str(kind), "message": str(message)},
+            "error": {"kind": str(), "message": str()} as error,
         }:
-            raise errors.of_kind(kind, message)
+            raise errors.from_document(error)
         case {"v": int(protocol)} if protocol != messages.VERSION:
             raise OtherVersionError(messages.other_version(_version_in(runtime), protocol))
         case _:

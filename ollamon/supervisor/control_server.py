@@ -8,11 +8,14 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
+from ollamon import errors
 from ollamon.errors import ControlError, OllamonError
 from ollamon.supervisor import messages
+from ollamon.supervisor.changes import Change, TellPlan
 from ollamon.supervisor.journal import Journal
 from ollamon.supervisor.requests import Request, names_of, parse, seconds_of, switch_of
 from ollamon.supervisor.verdict import Member
@@ -34,6 +37,9 @@ class Commands(Protocol):
 
     def members(self) -> list[Member]:
         """Where each child is."""
+
+    def reload(self, tell: TellPlan, *, is_dry: bool = False) -> None:
+        """Become what the configuration says now. Raises ControlError: Not now."""
 
     def start(self, names: Sequence[str]) -> list[str]:
         """Start children and what they require; return who it concerns.
@@ -136,6 +142,8 @@ class ControlServer:
                 self._follow(request, writer)
             case "wait":
                 self._wait(request, writer)
+            case "reload":
+                self._reload(request, writer)
             case "stop" if not args.keys() & {"child", "children"}:
                 timeout_s = seconds_of(args, "timeout")
                 self._waiting[writer] = request.number
@@ -175,14 +183,25 @@ class ControlServer:
 
         self._waits.add(writer, names, Goal.of(args.get("for", Goal.READY)), timeout_s, tell)
 
+    def _reload(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        is_dry = switch_of(request.args, "dry_run", default=False)
+
+        def tell(outcome: Sequence[Change] | OllamonError) -> None:
+            if isinstance(outcome, OllamonError):
+                self._refuse(writer, request.number, outcome)
+            else:
+                plan = [asdict(change) for change in outcome]
+                self._answer(writer, request.number, {"plan": plan})
+
+        self._commands.reload(tell, is_dry=is_dry)
+
     def _publish(self, event: messages.Event) -> None:
         for writer, number in list(self._followers.items()):
             self._send(writer, number, {"event": messages.to_json(event)})
         self._waits.look()
 
     def _refuse(self, writer: asyncio.StreamWriter, number: object, error: OllamonError) -> None:
-        problem = {"kind": error.kind, "message": str(error)}
-        self._send(writer, number, {"ok": False, "error": problem})
+        self._send(writer, number, {"ok": False, "error": errors.to_document(error)})
 
     def _answer(
         self, writer: asyncio.StreamWriter, number: object, data: Mapping[str, object]

@@ -2,20 +2,47 @@
 
 import contextlib
 import errno
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ollamon.errors import AlreadyRunningError, PortInUseError, RuntimeFolderError, StartError
+from ollamon.errors import (
+    AlreadyRunningError,
+    OllamonError,
+    PortInUseError,
+    RuntimeFolderError,
+    StartError,
+)
 from ollamon.supervisor import preflight, runfile, state
 from ollamon.supervisor.journal import Journal
 from ollamon.supervisor.sockets import HeldSockets
 from ollamon.supervisor.spec import ServiceSpec, StackSpec
 
 
-def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[str, HeldSockets]:
-    """Make the ground safe to start on; return each service's sockets, bound.
+@dataclass(slots=True)
+class Ground:
+    """What a service stands on: its sockets, and its lock on its data."""
 
-    Locks and sockets belong to `held`.
+    sockets: HeldSockets
+    lock: state.Lock | None = None
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.sockets.close()
+        if self.lock is not None:
+            self.lock.release()
+
+    def inherit(self, other: "Ground", *, has_same_lock: bool) -> None:
+        """Take over from what the service stood on before."""
+        self.sockets.inherit(other.sockets)
+        if has_same_lock:
+            self.lock, other.lock = other.lock, None
+        other.close()
+
+
+def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[str, Ground]:
+    """Make the ground safe to start on; return each service's, its sockets bound.
+
+    All of it belongs to `held`.
 
     Raises:
         AlreadyRunningError, LeftoverError, PortInUseError, ProgramMissingError,
@@ -23,12 +50,37 @@ def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[
     """
     _sweep(stack.runtime, journal)
     preflight.check(stack)
+    grounds = {}
     for service in stack.services:
-        if service.data_lock is not None:
-            held.callback(_lock_data(service.name, service.data_lock).release)
-        for path, text in service.files.items():
-            _write(service.name, path, text)
-    return {service.name: _bound(service, held) for service in stack.services}
+        grounds[service.name] = ground = prepare(service)
+        held.callback(ground.close)
+        write_files(service)
+    return grounds
+
+
+def prepare(
+    service: ServiceSpec, before: Ground | None = None, *, has_same_lock: bool = False
+) -> Ground:
+    """Return the ground of a service, without what it gets from the one `before`.
+
+    Raises:
+        AlreadyRunningError, PortInUseError, RuntimeFolderError, StartError: It cannot be had.
+    """
+    lock = None
+    if service.data_lock is not None and not has_same_lock:
+        lock = _lock_data(service.name, service.data_lock)
+    try:
+        return Ground(_bound(service, before), lock)
+    except OllamonError:
+        if lock is not None:
+            lock.release()
+        raise
+
+
+def write_files(service: ServiceSpec) -> None:
+    """Write the files of a service. Raises StartError: One cannot be written."""
+    for path, text in service.files.items():
+        _write(service.name, path, text)
 
 
 def _sweep(runtime: Path, journal: Journal) -> None:
@@ -61,19 +113,16 @@ def _write(service: str, path: Path, text: str) -> None:
         ) from None
 
 
-def _bound(service: ServiceSpec, held: contextlib.ExitStack) -> HeldSockets:
+def _bound(service: ServiceSpec, before: Ground | None) -> HeldSockets:
     # A foreign program would not know what to do with a socket of ours.
     can_inherit = service.section is not None
-    sockets = HeldSockets(
-        replace(listen, held=listen.held and can_inherit) for listen in service.listens
-    )
-    held.callback(sockets.close)
+    listens = [replace(listen, held=listen.held and can_inherit) for listen in service.listens]
+    ahead = HeldSockets(()) if before is None else before.sockets
     try:
-        sockets.open()
+        return ahead.successor(listens)
     except PortInUseError as error:
         # Taken since the preflight, a moment ago.
         raise PortInUseError(f"{error}, wanted by {service.name}") from None
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, "")
         raise StartError(f"cannot start {service.name}: {error.strerror} ({name})") from None
-    return sockets

@@ -7,13 +7,14 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from ollamon import sudo
 from ollamon.errors import HandoverError, ListenError, PortInUseError
-from ollamon.supervisor import identity, lifecycle, preflight, privileged, reaper
+from ollamon.supervisor import groundwork, identity, lifecycle, preflight, privileged, reaper
 from ollamon.supervisor.child import Child, spawn
+from ollamon.supervisor.groundwork import Ground
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.lifecycle import Lifecycle
 from ollamon.supervisor.messages import ChildState, ChildStatus
@@ -21,7 +22,6 @@ from ollamon.supervisor.observation import Observation
 from ollamon.supervisor.output import Output
 from ollamon.supervisor.probe import HttpWatch, NotifyWatch, Watch
 from ollamon.supervisor.runfile import ChildEntry
-from ollamon.supervisor.sockets import HeldSockets
 from ollamon.supervisor.spec import HttpProbe, Notify, ServiceSpec
 from ollamon.supervisor.vitals import Verdict
 
@@ -29,6 +29,8 @@ JITTER = 0.1
 EMPTY_POLL_S = 0.01
 EMPTY_POLL_MAX_S = 0.2
 TAIL_LINES = 10
+# Clients of these are refused.
+DOWN = frozenset({ChildState.STOPPED, ChildState.FAILED, ChildState.EXITED})
 # What SIGKILL has not ended after this long will not end, or is not ours to end.
 HARD_LIMIT_S = 5.0
 # A second try may find room; a missing program stays missing.
@@ -63,7 +65,7 @@ class Keeper:
         self,
         spec: ServiceSpec,
         world: World,
-        sockets: HeldSockets,
+        ground: Ground,
         output: Output,
         on_change: Callable[["Keeper"], None],
     ) -> None:
@@ -73,7 +75,8 @@ class Keeper:
         self.output = output
         self._world = world
         self._on_change = on_change
-        self._sockets = sockets
+        self._ground = ground
+        self._next: tuple[ServiceSpec, Ground, bool] | None = None
         self._inbox: deque[lifecycle.Event] = deque()
         self._is_busy = False
         self._child: Child | None = None
@@ -120,7 +123,53 @@ class Keeper:
         """Kill and let go of everything, when the supervisor cannot wait for an order."""
         self.kill()
         self._rest()
-        self._sockets.close()
+        self._ground.sockets.close()
+
+    def adjust(self, spec: ServiceSpec) -> None:
+        """Follow another spec from now on; it must be one for which the process may stay."""
+        self.spec = spec
+        self.life = replace(self.life, rules=spec.restart)
+
+    def signal(self, number: int) -> None:
+        """Signal the process, when there is one."""
+        if self._child is not None and not self._child.is_reaped:
+            reaper.kill_process(self._child.pid, number)
+
+    def ground_for(self, spec: ServiceSpec) -> Ground:
+        """Prepare what `renew` with this spec needs. Raises: As `groundwork.prepare`."""
+        return groundwork.prepare(spec, self._ground, has_same_lock=self._has_same_lock(spec))
+
+    def renew(self, spec: ServiceSpec, ground: Ground) -> None:
+        """Be this from the next start on."""
+        self._drop_next()
+        self._next = (spec, ground, self._has_same_lock(spec))
+        if self._child is None:
+            self._take_next()
+            if self.state in DOWN:
+                self._ground.sockets.close()
+
+    def release(self) -> None:
+        """Give back what it stands on, and close its log."""
+        self._drop_next()
+        self._ground.close()
+        self.output.close()
+
+    def _has_same_lock(self, spec: ServiceSpec) -> bool:
+        return spec.data_lock == self.spec.data_lock
+
+    def _drop_next(self) -> None:
+        if self._next is not None:
+            self._next[1].close()
+            self._next = None
+
+    def _take_next(self) -> None:
+        if self._next is None:
+            return
+        spec, ground, has_same_lock = self._next
+        self._next = None
+        ground.inherit(self._ground, has_same_lock=has_same_lock)
+        self._ground = ground
+        self.adjust(spec)
 
     def detail(self) -> str:
         """Return one sentence about the state, "" when the state says it all."""
@@ -228,7 +277,9 @@ class Keeper:
                 self._pause_s = seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
                 self._set_timer(self._pause_s, lifecycle.Elapsed(self.life.epoch))
             case lifecycle.CloseSockets():
-                self._sockets.close()
+                self._ground.sockets.close()
+                if self._next is not None:
+                    self._next[1].sockets.close()
             case _:
                 assert_never(action)
 
@@ -236,12 +287,14 @@ class Keeper:
         self._seen = Observation()
         self.stop_limit_s = None
         # A foreign program cannot say that it could not listen, and the stranger might answer 200.
-        if self.spec.section is None and (taken := preflight.describe_taken(self._sockets.unheld)):
+        if self.spec.section is None and (
+            taken := preflight.describe_taken(self._ground.sockets.unheld)
+        ):
             self._report_no_process(taken, is_final=True)
             return
         try:
             world = self._world
-            child = spawn(self.spec, world.run_id, self._sockets.open(), world.run_file)
+            child = spawn(self.spec, world.run_id, self._ground.sockets.open(), world.run_file)
         except PortInUseError as error:
             # All are closed by now, so what is taken is a stranger's.
             detail = preflight.describe_taken(self.spec.listens) or str(error)
@@ -312,7 +365,7 @@ class Keeper:
         child.cut_lifeline()
         self._rest()
         if code == ListenError.exit_code:
-            self._seen.hint = preflight.describe_taken(self._sockets.unheld)
+            self._seen.hint = preflight.describe_taken(self._ground.sockets.unheld)
         self._set_timer(HARD_LIMIT_S, self._cannot_end(child.pid))
         self._await_empty(epoch, code, EMPTY_POLL_S)
 
@@ -347,6 +400,7 @@ class Keeper:
         child.close()
         self._child = None
         self._seen.end()
+        self._take_next()
 
     def _kill_strays(self) -> None:
         """End descendants that left the group with setsid and came up to the subreaper."""

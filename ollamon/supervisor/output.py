@@ -66,6 +66,10 @@ class RotatingFile:
             return None
         return offset
 
+    def resize(self, log: LogSpec) -> None:
+        """Keep other limits from now on."""
+        self._max_bytes, self._keep = log.max_bytes, log.keep
+
     def close(self) -> None:
         """Close; a later write opens it anew, which is how a moved file is given up."""
         if self._descriptor is not None:

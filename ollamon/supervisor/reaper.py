@@ -116,10 +116,10 @@ def kill_group(pgid: int, number: int) -> None:
         os.killpg(pgid, number)
 
 
-def kill_process(pid: int) -> None:
-    """SIGKILL to a child that is not reaped, so that the number is its own."""
+def kill_process(pid: int, number: int = signal.SIGKILL) -> None:
+    """Signal a child that is not reaped, so that the number is its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def is_group_empty(pgid: int) -> bool:

@@ -21,6 +21,8 @@ class Roster:
         self.is_stopping = False
         self._keepers: dict[str, Keeper] = {}
         self._settled: set[str] = set()
+        # No longer wanted: these are forgotten when they are down.
+        self._retiring: set[str] = set()
         # What to tell a child once those that require it are down.
         self._leaving: dict[str, lifecycle.Event] = {}
         self._on_settled = on_settled
@@ -32,6 +34,22 @@ class Roster:
     def add(self, keeper: Keeper) -> None:
         """One more."""
         self._keepers[keeper.spec.name] = keeper
+
+    def keeper(self, name: str) -> Keeper:
+        """Return one by its name. Raises KeyError: There is none."""
+        return self._keepers[name]
+
+    def retire(self, names: Iterable[str]) -> None:
+        """Stop children for good, and forget them when they are down; `advance` begins it."""
+        for name in names:
+            self._retiring.add(name)
+            self._leaving[name] = lifecycle.StopRequested()
+
+    def arrange(self, names: Iterable[str]) -> None:
+        """Put them into this order; those that are not named come last."""
+        order_of = {name: place for place, name in enumerate(names)}
+        by_place = sorted(self._keepers, key=lambda name: order_of.get(name, len(order_of)))
+        self._keepers = {name: self._keepers[name] for name in by_place}
 
     def specs(self) -> list[ServiceSpec]:
         """Return what should run."""
@@ -92,6 +110,14 @@ class Roster:
         self.advance()
         return chosen
 
+    def restart_unless_stopped(self, names: Iterable[str]) -> None:
+        """As `restart`; what a person has stopped stays so."""
+        stays = [name for name in names if self._keepers[name].state is not ChildState.STOPPED]
+        self._leaving.update(
+            dict.fromkeys(order.with_dependents(stays, self.specs()), lifecycle.RestartRequested())
+        )
+        self.advance()
+
     def changed(self, keeper: Keeper) -> None:
         """A child has another state."""
         if keeper.state in order.SETTLED:
@@ -121,8 +147,18 @@ class Roster:
             elif name in self._leaving:
                 if order.may_leave(name, self.specs(), self.states(), self._leaving):
                     keeper.send(self._leaving.pop(name))
+            elif name in self._retiring:
+                if keeper.state is ChildState.STOPPED:
+                    self._forget(keeper)
             elif keeper.state in (ChildState.PENDING, ChildState.BLOCKED):
                 self._look_at_edges(keeper)
+
+    def _forget(self, keeper: Keeper) -> None:
+        name = keeper.spec.name
+        self._retiring.discard(name)
+        self._settled.discard(name)
+        del self._keepers[name]
+        keeper.release()
 
     def _look_at_edges(self, keeper: Keeper) -> None:
         states = {member.name: member.state for member in self.members()}

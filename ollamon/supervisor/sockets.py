@@ -58,11 +58,42 @@ class HeldSockets:
             raise
         return {name: held.fileno() for name, held in self._sockets.items()}
 
+    def successor(self, listens: Iterable[Listen]) -> "HeldSockets":
+        """Return what holds these instead: bound already, except for what is held here.
+
+        Raises:
+            PortInUseError, OSError: As `open`.
+        """
+        here = {_place(listen) for listen in self._listens}
+        made = HeldSockets(listens)
+        try:
+            for listen in made._listens:
+                if _place(listen) not in here:
+                    made._sockets[listen.name] = _listening(listen)
+        except (OSError, PortInUseError):
+            made.close()
+            raise
+        return made
+
+    def inherit(self, other: "HeldSockets") -> None:
+        """Take what `other` holds of ours, with the clients that wait there, and close the rest."""
+        left = {_place(each): other._sockets.pop(each.name, None) for each in other._listens}
+        for listen in self._listens:
+            held = left.pop(_place(listen), None)
+            if held is not None and listen.name not in self._sockets:
+                self._sockets[listen.name] = held
+        for rest in filter(None, left.values()):
+            rest.close()
+
     def close(self) -> None:
         """Refuse clients from now on, instead of letting them wait for nobody."""
         for held in self._sockets.values():
             held.close()
         self._sockets.clear()
+
+
+def _place(listen: Listen) -> tuple[str, int]:
+    return listen.host, listen.port
 
 
 def _listening(listen: Listen) -> socket.socket:

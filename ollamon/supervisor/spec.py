@@ -124,6 +124,7 @@ class ServiceSpec:
         address: Shown behind the name in the start view.
         through_sudo: `argv` runs it as root, so that it gets stdin, stdout and stderr alone, and
             says READY=1 and WATCHDOG=1 on stdout. We cannot kill it: it ends with its lifeline.
+        reload_signal: What lets it read `files` anew, or None when only a restart does.
     """
 
     name: str
@@ -144,6 +145,7 @@ class ServiceSpec:
     files: Mapping[Path, str] = field(default_factory=dict)
     address: str = ""
     through_sudo: bool = False
+    reload_signal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class StackSpec:
         state: Folder of the event log.
         config_file: Shown in `status`; "" when there is none.
         config_digest: Tells whether a second `up` wants the same.
+        origin: Command that makes this spec anew, as `planner` wants it; () for no reload.
+        keeps_without_terminal: Goes on when the terminal is closed that it was started from.
         start_timeout_s: For the whole stack.
         shutdown_timeout_s: After it everything left is killed.
         min_free_bytes: Without so much room in `state` and the log folder nothing is started.
@@ -176,6 +180,8 @@ class StackSpec:
     log: LogSpec
     config_file: str = ""
     config_digest: str = ""
+    origin: tuple[str, ...] = ()
+    keeps_without_terminal: bool = False
     start_timeout_s: float = 60.0
     shutdown_timeout_s: float = 60.0
     min_free_bytes: int = 0

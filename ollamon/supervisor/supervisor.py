@@ -7,32 +7,36 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from ollamon.errors import RuntimeFolderError
+from ollamon.errors import ControlError, OllamonError, RuntimeFolderError
 from ollamon.supervisor import (
+    changes,
     groundwork,
     identity,
     lifecycle,
     messages,
     order,
+    preflight,
     runfile,
     state,
     verdict,
 )
+from ollamon.supervisor.changes import Action, Change, TellPlan
 from ollamon.supervisor.console import Console
 from ollamon.supervisor.control_server import ControlServer
+from ollamon.supervisor.groundwork import Ground
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.herald import Herald
 from ollamon.supervisor.journal import Journal
 from ollamon.supervisor.keeper import HARD_LIMIT_S, Keeper, World
 from ollamon.supervisor.messages import ChildState, StackState
 from ollamon.supervisor.output import Output, RotatingFile
+from ollamon.supervisor.planner import Planner
 from ollamon.supervisor.reaper import Reaper
 from ollamon.supervisor.roster import Roster
-from ollamon.supervisor.sockets import HeldSockets
-from ollamon.supervisor.spec import StackSpec
+from ollamon.supervisor.spec import ServiceSpec, StackSpec
 from ollamon.supervisor.terminal import wants_colour
 
 PROGRESS_S = 1.0
@@ -88,11 +92,11 @@ class Supervisor:
             lock = state.acquire(self._stack.runtime)
             held.callback(lock.release)
             held.callback(self._journal.close)
-            sockets = groundwork.lay(self._stack, held, self._journal)
+            grounds = groundwork.lay(self._stack, held, self._journal)
             control = await self._open_control(held)
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    await self._supervise(tasks, held, sockets)
+                    await self._supervise(tasks, held, grounds)
                 finally:
                     self._abandon()
             control.close()
@@ -127,6 +131,15 @@ class Supervisor:
         self._later(limit_s, self._kill_all)
         self._roster.advance()
 
+    def reload(self, tell: TellPlan, *, is_dry: bool = False) -> None:
+        """Have the configuration read again, and become what it says; `tell` hears the plan.
+
+        Raises:
+            ControlError: A reload is on its way.
+        """
+        become = functools.partial(self._become, is_dry=is_dry, tell=tell)
+        self._planner.begin(self._stack.origin, become)
+
     def start(self, names: Sequence[str]) -> list[str]:
         """Start children; see `Roster.start`."""
         return self._roster.start(names)
@@ -160,31 +173,37 @@ class Supervisor:
         self,
         tasks: asyncio.TaskGroup,
         held: contextlib.ExitStack,
-        sockets: dict[str, HeldSockets],
+        grounds: dict[str, Ground],
     ) -> None:
         """Start, keep, stop; returns when nothing is left."""
+        self._held = held
         self._reaper = Reaper(self._loop)
         self._reaper.start()
         held.callback(self._reaper.stop)
+        self._planner = Planner(self._loop, self._reaper, self.run_id)
+        held.callback(self._planner.close)
         self._guard = GuardLink(self._loop, self._reaper, self.run_id)
         self._guard.start()
         run_file = str(self._stack.runtime.absolute() / messages.RUN_NAME)
-        world = World(
+        self._world = World(
             self._loop, self._reaper, self._guard, self.run_id, run_file, tasks.create_task
         )
-        console = self._open_console(held)
+        self._view = self._open_console(held)
         for service in self._stack.services:
-            lost = functools.partial(self._log_is_lost, service.name)
-            output = Output(self._loop, service.name, self._stack.log, console, lost)
-            held.callback(output.close)
-            held_sockets = sockets[service.name]
-            self._roster.add(Keeper(service, world, held_sockets, output, self._child_changed))
+            held.callback(self._add(service, grounds[service.name]).release)
         self._listen_to_signals()
         self._later(self._stack.start_timeout_s, self._start_timed_out)
         self._save()
         self._roster.advance()
         await self._finished.wait()
         await self._wind_up()
+
+    def _add(self, service: ServiceSpec, ground: Ground) -> Keeper:
+        lost = functools.partial(self._log_is_lost, service.name)
+        output = Output(self._loop, service.name, self._stack.log, self._view, lost)
+        keeper = Keeper(service, self._world, ground, output, self._child_changed)
+        self._roster.add(keeper)
+        return keeper
 
     def _open_console(self, held: contextlib.ExitStack) -> Console | None:
         if self._console is None:
@@ -210,9 +229,100 @@ class Supervisor:
         self.request_stop()
 
     def _on_hangup(self) -> None:
-        """With a terminal it means that the window was closed; without one there is no window."""
-        if self._has_terminal:
+        """With a terminal it means that the window was closed; without one, to reload."""
+        if not self._has_terminal:
+            self._reload_unasked()
+        elif not self._stack.keeps_without_terminal:
             self.request_stop()
+
+    def _reload_unasked(self) -> None:
+        def tell(outcome: tuple[Change, ...] | OllamonError) -> None:
+            if isinstance(outcome, OllamonError):
+                self._journal.emit("", "not-reloaded", str(outcome))
+
+        try:
+            self.reload(tell)
+        except OllamonError as error:
+            tell(error)
+
+    def _become(self, planned: StackSpec | OllamonError, *, is_dry: bool, tell: TellPlan) -> None:
+        """Go over to another stack, as far as it differs; nothing happens when that cannot be."""
+        try:
+            if isinstance(planned, OllamonError):
+                raise planned
+            plan = self._plan(planned)
+            if not is_dry:
+                self._apply(planned, plan)
+        except OllamonError as error:
+            tell(error)
+            return
+        tell(plan)
+
+    def _plan(self, new: StackSpec) -> tuple[Change, ...]:
+        if self._roster.is_stopping:
+            raise ControlError("cannot reload: everything is stopping")
+        try:
+            order.check(new.services)
+        except ValueError as error:
+            raise ControlError(f"cannot reload: {error}") from None
+        plan = changes.compare(self._stack, new)
+        known = {keeper.spec.name for keeper in self._roster}
+        early = [each.name for each in plan if each.action is Action.START and each.name in known]
+        if early:
+            raise ControlError(f"cannot reload: the old {early[0]} is still stopping")
+        preflight.check(changes.fresh_part(self._stack, new, plan))
+        return plan
+
+    def _apply(self, new: StackSpec, plan: tuple[Change, ...]) -> None:
+        specs = {service.name: service for service in new.services}
+        grounds = self._grounds_for(plan, specs)
+        self._stack = new
+        if self._view is not None:
+            self._view.know([each.name for each in plan if each.action is Action.START])
+        for keeper in self._roster:
+            keeper.output.file.resize(new.log)
+        for change in plan:
+            if change.action is not Action.STOP:
+                self._change(change.action, specs[change.name], grounds.get(change.name))
+        self._roster.retire(each.name for each in plan if each.action is Action.STOP)
+        self._roster.arrange(specs)
+        self._roster.restart_unless_stopped(
+            [each.name for each in plan if each.action is Action.RESTART]
+        )
+        self._journal.emit("", "reloaded", changes.describe(plan))
+        self._save()
+
+    def _grounds_for(
+        self, plan: tuple[Change, ...], specs: Mapping[str, ServiceSpec]
+    ) -> dict[str, Ground]:
+        """Prepare everything that can fail, or nothing."""
+        with contextlib.ExitStack() as undo:
+            grounds = {}
+            for change in plan:
+                service = specs.get(change.name)
+                if service is None or change.action in (Action.KEEP, Action.ADJUST):
+                    continue
+                if change.action is Action.START:
+                    grounds[change.name] = groundwork.prepare(service)
+                elif change.action is Action.RESTART:
+                    grounds[change.name] = self._roster.keeper(change.name).ground_for(service)
+                if change.name in grounds:
+                    undo.callback(grounds[change.name].close)
+                groundwork.write_files(service)
+            undo.pop_all()
+        return grounds
+
+    def _change(self, action: Action, service: ServiceSpec, ground: Ground | None) -> None:
+        if action is Action.START and ground is not None:
+            self._held.callback(self._add(service, ground).release)
+            return
+        keeper = self._roster.keeper(service.name)
+        if action is Action.RESTART and ground is not None:
+            keeper.renew(service, ground)
+        else:
+            keeper.adjust(service)
+        if action is Action.SIGNAL and service.reload_signal is not None:
+            keeper.signal(service.reload_signal)
 
     def _log_is_lost(self, child: str, reason: str) -> None:
         self._journal.emit("", "unlogged", f"what {child} writes is lost: {reason}")

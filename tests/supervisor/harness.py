@@ -217,6 +217,7 @@ class Stacks:
     """Makes and starts stacks in a folder of their own; ends what is left of them."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.started: list[Running] = []
 

@@ -506,6 +506,30 @@ def test_a_closed_terminal_stops_everything(stacks: Stacks) -> None:
     nothing_is_left(run_id)
 
 
+@pytest.mark.fault(29)
+def test_a_closed_terminal_stops_nothing_when_told_so(stacks: Stacks) -> None:
+    leader, follower = os.openpty()
+    stack = stacks.start_spec(
+        stacks.spec(service("a", "--print", "hello"), keeps_without_terminal=True),
+        # It shows the children's lines on the terminal that goes away.
+        console=os.ttyname(follower),
+        preexec_fn=lambda: _take_terminal(follower),
+        stderr=follower,
+    )
+    os.close(follower)
+    stack.ready()
+    before = stack.pid_of("a")
+    os.close(leader)
+    # The hang-up comes before any later signal.
+    os.kill(before, signal.SIGKILL)
+    until(
+        lambda: stack.child("a").restarts == 1 and stack.child("a").state == "ready", "it is back"
+    )
+    assert stack.status().state == "ready"
+    assert stack.stop() == 0
+    assert stack.history("").count("stopping") == 1
+
+
 def _take_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
