@@ -133,12 +133,11 @@ def watch_lifeline(on_end: Callable[[], None], *, grace_s: float = 3.0, fd: int 
 
     def watch() -> None:
         wait_for_end(fd)
-        try:
-            on_end()
-        finally:
-            timer = threading.Timer(grace_s, os._exit, (1,))
-            timer.daemon = True
-            timer.start()
+        # Before the call, which may hang as well as fail.
+        timer = threading.Timer(grace_s, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+        on_end()
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 

@@ -123,6 +123,17 @@ def stack(
     return Plan(spec, tuple(notes), resolved)
 
 
+def without_root(plan: Plan) -> Plan:
+    """Return the plan with a helper that runs with our own rights."""
+    helper = plan.config.helper.model_copy(update={"run_as": RunAs.USER})
+    plain = _helper(plan.config.model_copy(update={"helper": helper}))
+    services = tuple(
+        replace(plain, after=each.after) if each.name == plain.name else each
+        for each in plan.stack.services
+    )
+    return replace(plan, stack=replace(plan.stack, services=services))
+
+
 def how_to_install_prometheus(find: Find = shutil.which) -> str:
     """Return the command for this machine, or "" where none is known."""
     if find("apt-get"):

@@ -13,6 +13,10 @@ _REFUSED = (
 )
 
 _SPECIAL = re.compile(r"([,=:\\])")
+# One rule of a listing, `    (root) NOPASSWD: /bin/a x\, y, PASSWD: /bin/b`, and what is in it.
+_LISTED = re.compile(r"^ +\([^)]*\) (.+)$", re.MULTILINE)
+_COMMA = re.compile(r"(?<!\\), ")
+_TAG = re.compile(r"([A-Z_]+): ?")
 
 
 def command(words: Iterable[str]) -> tuple[str, ...]:
@@ -28,8 +32,29 @@ def question(words: Iterable[str]) -> tuple[str, ...]:
 
 def rule(who: str, words: Iterable[str]) -> str:
     """Return the line of a sudoers file that lets somebody run exactly these words."""
-    escaped = " ".join(_SPECIAL.sub(r"\\\1", word) for word in words)
-    return f"{who} ALL=(root) NOPASSWD: {escaped}"
+    return f"{who} ALL=(root) NOPASSWD: {_escaped(words)}"
+
+
+def wants_password(listing: str, words: Iterable[str]) -> bool:
+    """Say whether the last rule for these words, in what `sudo -l` prints, wants a password.
+
+    A rule of another form than exact words, a program alone or ALL is passed over.
+    """
+    text = _escaped(words)
+    program, _, arguments = text.partition(" ")
+    fitting = {text, program, "ALL"} | (set() if arguments else {f'{program} ""'})
+    wants = False
+    for match in _LISTED.finditer(listing):
+        is_free = False
+        for part in _COMMA.split(match[1]):
+            *tags, command = _TAG.split(part)
+            is_free = "NOPASSWD" in tags or (is_free and "PASSWD" not in tags)
+            wants = not is_free if command.strip() in fitting else wants
+    return wants
+
+
+def _escaped(words: Iterable[str]) -> str:
+    return " ".join(_SPECIAL.sub(r"\\\1", word) for word in words)
 
 
 def is_refused(complaint: str) -> bool:

@@ -92,10 +92,11 @@ def test_the_end_of_the_lifeline_is_noticed(pipe):
     assert ended.wait(10)
 
 
-def test_a_stuck_child_leaves_hard_when_its_lifeline_ends():
+@pytest.mark.parametrize("on_end", ["lambda: None", "threading.Event().wait"])
+def test_a_stuck_child_leaves_hard_when_its_lifeline_ends(on_end):
     program = (
         "import threading; from ollamon import handover;"
-        "handover.watch_lifeline(lambda: None, grace_s=0.1); threading.Event().wait()"
+        f"handover.watch_lifeline({on_end}, grace_s=0.1); threading.Event().wait()"
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
     child.stdin.close()

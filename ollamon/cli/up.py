@@ -83,9 +83,9 @@ def command(
     if report_fd is not None:
         from ollamon.cli import detached
 
-        return detached.report(plan, report_fd, is_awaited=is_awaited)
+        return detached.report(_settled(plan), report_fd, is_awaited=is_awaited)
     if dry_run:
-        return _rehearse(plan, session)
+        return _rehearse(_settled(plan, has_session=not detach), session)
     from ollamon.cli import running
 
     if (status := running.find(plan.stack.runtime)) is not None:
@@ -93,14 +93,25 @@ def command(
     try:
         if detach:
             words = [*_where(session), "up", *wishes.words()]
-            return _detach(plan, session, words, is_awaited=is_awaited)
-        return _stay(plan, session, has_logs=not no_logs)
+            settled = _settled(plan, has_session=False)
+            return _detach(settled, session, words, is_awaited=is_awaited)
+        return _stay(_settled(plan, session), session, has_logs=not no_logs)
     except AlreadyRunningError:
         if (status := running.await_other(plan.stack.runtime)) is None:
             raise
         return _tell_same(session, status, running.require_same(status, plan.stack))
     except PortInUseError as error:
         raise PortInUseError(_with_ways_out(str(error), plan, wishes)) from None
+
+
+def _settled(plan: "Plan", asks_as: Session | None = None, *, has_session: bool = True) -> "Plan":
+    """Return the plan with what of it may run as root; a person is asked with a session only."""
+    if not any(service.name == "helper" for service in plan.stack.services):
+        return plan
+    from ollamon.cli.rights import asking, settle
+
+    say = asks_as.say if asks_as is not None and asking.may_ask() else None
+    return settle.settle(plan, asking.Sudo(has_session=has_session), say)
 
 
 @dataclass(frozen=True, slots=True)

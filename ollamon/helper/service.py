@@ -46,8 +46,7 @@ def run(arguments: Sequence[str], counters: Mapping[str, int], root: str) -> int
     except OllamonError as error:
         sys.stderr.write("".join(f"{line}\n" for line in str(error).splitlines()))
         return error.exit_code
-    for number in (signal.SIGTERM, signal.SIGINT) if given is None else (signal.SIGTERM,):
-        signal.signal(number, lambda *_: stop.set())
+    _listen_to((signal.SIGTERM, signal.SIGINT) if given is None else (signal.SIGTERM,), stop)
     os.nice(_NICENESS)
     here = this_machine()
     sources = for_system(here, chosen.interval_s, counters, Path(root))
@@ -65,6 +64,25 @@ def _begin(options: argparse.Namespace, stop: threading.Event) -> tuple[Handover
     given = handover.receive()
     handover.watch_lifeline(stop.set, grace_s=_LIFELINE_GRACE_S)
     return given, settings.parse(given.section)
+
+
+def _listen_to(numbers: Sequence[int], stop: threading.Event) -> None:
+    """Set `stop` at a signal, in a thread of its own.
+
+    A handler interrupts the main thread anywhere, in `stop.wait` or another handler too, where
+    `stop.set` would wait for ever: below sudo SIGTERM comes twice.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(reading, 1)
+        stop.set()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -262,6 +262,15 @@ def test_while_it_runs_it_imports_nothing_but_the_standard_library(start):
     assert not names & (foreign | {"requests", "uvloop", "yaml", "typing_extensions"})
 
 
+def test_many_signals_at_once_are_one_stop(start):
+    """Below sudo it gets SIGTERM from its supervisor and, passed on, from sudo."""
+    helper = start()
+    assert helper.note("READY=1")
+    for _ in range(20):
+        helper.process.send_signal(signal.SIGTERM)
+    assert helper.process.wait(WAIT_S) == 0
+
+
 def test_it_is_nicer_than_others(start):
     helper = start()
     assert helper.note("READY=1")

@@ -52,5 +52,5 @@ FAULTS = {
     49: "no process can be made",
     50: "another user connects",
 }
-# These need sudo and have a file of their own.
+# These need sudo and have a folder of their own.
 SUDO = range(31, 36)

@@ -20,7 +20,7 @@ from ollamon.cli.session import Session
 from ollamon.errors import LeftoverError
 from ollamon.supervisor import privileged
 from ollamon.supervisor.spec import Listen, ServiceSpec
-from tests.fakes.sudo_user import SudoUser, needs_sudo, sudo_user
+from tests.fakes.sudo_user import SudoUser, needs_sudo
 from tests.supervisor.faults.users import as_user
 from tests.supervisor.harness import (
     CHILD,
@@ -40,12 +40,6 @@ LIFELINE_S = 0.1
 HELPER = CHILD.with_name("root_helper.py")
 # Debian's default is the first, older systems and macOS have the second.
 TERMINALS = pytest.mark.parametrize("terminal", ["use_pty", "!use_pty"])
-
-
-@pytest.fixture
-def user() -> Iterator[SudoUser]:
-    with sudo_user() as made:
-        yield made
 
 
 def root_words(*flags: str) -> tuple[str, ...]:

@@ -1,0 +1,65 @@
+"""Before anything starts: may the helper have root? If not, the stack goes on without."""
+
+import platform
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from ollamon import services
+from ollamon.cli.rights import need
+from ollamon.cli.rights.asking import Sudo
+from ollamon.cli.rights.need import Need
+from ollamon.helper import trust
+from ollamon.services import Note, Plan
+
+REMEDY = "ollamon helper install"
+Say = Callable[[str], object]
+
+
+def settle(
+    plan: Plan,
+    sudo: Sudo,
+    say: Say | None,
+    *,
+    system: str = sys.platform,
+    files: Callable[[], Iterable[Path]] = trust.own_files,
+) -> Plan:
+    """Return the plan as it can be run, with a note about what is missing.
+
+    Args:
+        plan: As it is wanted.
+        sudo: Whom to ask.
+        say: Tells the person why a password is asked for; None: nobody may be asked.
+        system: As `sys.platform`.
+        files: What would run as root.
+    """
+    wanted = need.of(plan, system, platform.machine())
+    if wanted is None:
+        return plan
+    if reason := untrusted(plan, wanted, files):
+        return _without(plan, wanted, reason)
+    reason = sudo.refusal(wanted.words)
+    if reason and say is not None:
+        say(f"The helper needs root {wanted.why}")
+        say(f"Once and for all: {REMEDY}. Without it there is no {wanted.loss}.")
+        reason = sudo.refusal(wanted.words) if sudo.authenticate() else "no password was given"
+    if not reason:
+        return plan
+    if not sudo.has_session:
+        reason += "; in the background nobody can give one"
+    return _without(plan, wanted, reason)
+
+
+def untrusted(plan: Plan, wanted: Need, files: Callable[[], Iterable[Path]]) -> str:
+    """Return why our own files must not run as root, "" when they may."""
+    if not wanted.is_ours or plan.config.helper.trust_user_files:
+        return ""
+    found = trust.changeable(files())
+    return f"{found} can be changed without being root" if found else ""
+
+
+def _without(plan: Plan, wanted: Need, reason: str) -> Plan:
+    note = Note("helper", f"no {wanted.loss}: {reason}", REMEDY)
+    plain = services.without_root(plan) if wanted.is_ours else plan
+    return replace(plain, notes=(*plain.notes, note))
