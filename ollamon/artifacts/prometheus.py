@@ -1,5 +1,6 @@
 """prometheus.yml from the configuration, without I/O."""
 
+import math
 from collections.abc import Sequence
 
 from ollamon.config.model import Config
@@ -7,17 +8,14 @@ from ollamon.config.values import Address, format_duration
 
 JOB = "ollama_proxy"
 KEPT = "ollama_proxy_.*|ollama_.*|ollamon_.*|process_.*"
-# Above the exporter's own caps, so that only a defect reaches them.
-LIMITS = """\
-    sample_limit: 20000
-    label_limit: 20
-    label_value_length_limit: 200
-    body_size_limit: 5MB
-"""
+# A model may have some 300 series; one that passes a limit would cost the whole scrape.
+_MODELS_PER_LIMIT = 50
 
 
 def prometheus_yml(config: Config, note: str, rule_files: Sequence[str] = ()) -> str:
     """Return the file; `note` is its first line, without the comment sign."""
+    # Above the exporter's own caps, so that only a defect reaches them.
+    room = math.ceil(config.metrics.max_models / _MODELS_PER_LIMIT)
     rules = "".join(f"  - {quoted(path)}\n" for path in rule_files)
     loaded = f"\nrule_files:\n{rules}" if rules else ""
     return f"""\
@@ -27,7 +25,10 @@ global:
 {loaded}
 scrape_configs:
   - job_name: '{JOB}'
-{LIMITS}\
+    sample_limit: {20_000 * room}
+    label_limit: 20
+    label_value_length_limit: 200
+    body_size_limit: {5 * room}MB
     static_configs:
       - targets: ['{target(config.proxy.metrics_listen)}']
     metric_relabel_configs:

@@ -22,6 +22,11 @@ _MODEL = re.compile(r"[A-Za-z0-9._:/@+-]{1,128}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._:/@+() -]")
 
 
+def most_models(limit: int) -> int:
+    """Return how many values the label `model` has at most, when so many listed models get it."""
+    return limit + ANSWERED + len((OTHER, UNKNOWN))
+
+
 def method_label(method: str) -> str:
     """Return a method as label."""
     return method if method in METHODS else OTHER

@@ -40,6 +40,13 @@ _log = logging.getLogger(__name__)
 # start; and a JSON number holds every integer up to 2**53, which is the year 2255.
 _NUMBERS_PER_MILLISECOND = 1024
 
+# Each costs some 35 series; who tries all methods on all paths would make a quarter of a million.
+_PLACES_PER_MODEL = 2
+_FEWEST_PLACES = 64
+
+_Place = tuple[str, str, str]
+"""Method, endpoint and model."""
+_ANYWHERE: _Place = (labels.OTHER, labels.OTHER, labels.OTHER)
 _Kind = tuple[str, str, str, str, Outcome]
 _ACTIVE = catalog.ACTIVE_REQUESTS
 _BEGAN: tuple[Move, Move] = (
@@ -85,7 +92,9 @@ class Recorder:
         self._residence = Residence()
         self._attribution = Attribution()
         self._remote: frozenset[str] = frozenset()
-        self._durations: dict[tuple[str, str, str], Callable[[float, Example], None]] = {}
+        self._durations: dict[_Place, Callable[[float, Example], None]] = {}
+        places = _PLACES_PER_MODEL * labels.most_models(max_models)
+        self._most_places = max(_FEWEST_PLACES, places)
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
         self._begin_at_zero()
@@ -223,7 +232,7 @@ class Recorder:
         self._move((_ACTIVE, (exchange.model,), -1), (_ACTIVE, (label,), 1))
         exchange.model = label
         # A scrape while it runs sees its series at 0, so that `rate` counts the first request too.
-        self._duration_of(exchange.method, exchange.route.endpoint, label)
+        self._duration_of(self._place_of((exchange.method, exchange.route.endpoint, label)))
 
     def _instruments_of(self, model: str) -> ModelMeter:
         """Return the series of one model; all of them begin together."""
@@ -234,20 +243,25 @@ class Recorder:
             )
         return found
 
-    def _duration_of(
-        self, method: str, endpoint: str, model: str
-    ) -> Callable[[float, Example], None]:
+    def _place_of(self, wanted: _Place) -> _Place:
+        """Return where a request is counted: under its own labels, while there is room for them."""
+        if wanted in self._durations or len(self._durations) < self._most_places:
+            return wanted
+        method, endpoint, _ = wanted
+        without_model = (method, endpoint, labels.OTHER)
+        return without_model if without_model in self._durations else _ANYWHERE
+
+    def _duration_of(self, place: _Place) -> Callable[[float, Example], None]:
         """Return the histogram of requests like this one; all their series begin together."""
-        key = (method, endpoint, model)
-        found = self._durations.get(key)
+        found = self._durations.get(place)
         if found is None:
-            live = self._instruments
+            live, (_, endpoint, model) = self._instruments, place
             live.ledger.move(
-                (catalog.REQUESTS, (*key, "200"), 0),
+                (catalog.REQUESTS, (*place, "200"), 0),
                 *((catalog.REQUEST_OUTCOMES, (endpoint, model, each.value), 0) for each in Outcome),
             )
-            child = live.histogram(catalog.REQUEST_DURATION).labels(*key)
-            found = self._durations[key] = child.observe
+            child = live.histogram(catalog.REQUEST_DURATION).labels(*place)
+            found = self._durations[place] = child.observe
         return found
 
     def _sizes_of(self, endpoint: str) -> tuple[Callable[[float], None], Callable[[float], None]]:
@@ -267,17 +281,18 @@ class Recorder:
             self._names.admit(end.model_name)
         model = self._names.label(end.model_name)
         status = labels.status_label(end.status)
-        method, endpoint = exchange.method, exchange.route.endpoint
-        kind = (method, endpoint, model, status, end.outcome)
+        endpoint = exchange.route.endpoint
+        place = self._place_of((exchange.method, endpoint, model))
+        kind = (*place, status, end.outcome)
         moves = self._moves.get(kind) or self._moves_of(kind)
         self._move((_ACTIVE, (exchange.model,), -1), *moves)
         example = Example(exchange.id, exchange.trace, self._wall())
-        self._duration_of(method, endpoint, model)(end.duration_s, example)
+        self._duration_of(place)(end.duration_s, example)
         request_size, answer_size = self._sizes.get(endpoint) or self._sizes_of(endpoint)
         request_size(end.request_size)
         answer_size(end.answer_size)
         if labels.OTHER in kind:
-            self._count_folded(method, endpoint, model, status)
+            self._count_folded(*place, status)
         if end.fault is not None:
             self._instruments.counter(catalog.UPSTREAM_ERRORS).labels(end.fault.value).inc()
         for problem in end.problems:

@@ -8,6 +8,7 @@ from ollamon.artifacts.prometheus import KEPT, duration, prometheus_yml, target
 from ollamon.config.model import Config
 from ollamon.config.values import Address
 from ollamon.metrics.catalog import CATALOG, Counter, Histogram
+from ollamon.proxy.labels import most_models
 
 CONFIGS = {
     "defaults": {},
@@ -51,6 +52,14 @@ def test_the_job_is_the_one_that_dashboards_know():
         "        regex: 'ollama_proxy_.*|ollama_.*|ollamon_.*|process_.*'\n"
         "        action: keep\n"
     )
+
+
+def test_the_limits_have_room_for_every_model_that_may_have_series():
+    for models, (samples, size) in {50: (20_000, 5), 51: (40_000, 10), 200: (80_000, 20)}.items():
+        text = prometheus_yml(Config.model_validate({"metrics": {"max_models": models}}), "note")
+        assert f"    sample_limit: {samples}\n" in text
+        assert f"    body_size_limit: {size}MB\n" in text
+        assert samples > 300 * most_models(models)
 
 
 def test_the_keep_rule_loses_no_metric_of_ours():

@@ -14,9 +14,10 @@ from ollamon.metrics.instruments import Instruments
 from ollamon.metrics.requests import RequestRecord
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.exchange import Exchange
+from ollamon.proxy.labels import METHODS
 from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.residence import Resident
-from ollamon.proxy.routes import route_of
+from ollamon.proxy.routes import ENDPOINTS, route_of
 from ollamon.proxy.tap import AnswerHead, Ending, Rejection, Tap
 from ollamon.readings import Cpu, Platform, Reading, Source, SourceState, State, System
 
@@ -518,6 +519,34 @@ def test_a_hundred_thousand_model_names_leave_few_series(stack):
     assert stack.value(catalog.LABELS_DROPPED, label="model") == 100_000 - 5
     assert stack.value(catalog.GENERATED_TOKENS, model="other") == 100_000 - 5
     assert stack.total(catalog.REQUESTS) == 100_000
+
+
+def test_every_method_on_every_path_for_every_model_leaves_room_for_none_but_the_first():
+    stack = Stack(max_models=3)
+    stack.recorder.known_models(["tiny", "two", "three"])
+    stack.chat(ENDS, head=JSON)
+    count = 1
+    for method in (*sorted(METHODS), "BREW"):
+        for target in sorted(ENDPOINTS):
+            for name in ("tiny", "two", "three"):
+                tap = stack.recorder.began(method, route_of(target), 1.0)
+                tap.request_read(b'{"model":"%s"}' % name.encode())
+                tap.ended(Ending.COMPLETE, 200, 2.0)
+                count += 1
+    stack.chat(ENDS, head=JSON)
+    places = {
+        tuple(sample.labels[name] for name in ("method", "endpoint", "model"))
+        for family in stack.registry.collect()
+        for sample in family.samples
+        if sample.name == catalog.REQUESTS.name
+    }
+    assert len(places) == 64 + 1
+    assert ("other", "other", "other") in places
+    labels = {"method": "POST", "endpoint": "/api/chat", "model": "tiny"}
+    assert stack.value(catalog.REQUEST_DURATION, "_count", **labels) == 3
+    assert stack.total(catalog.REQUESTS) == count + 1
+    assert stack.value(catalog.LABELS_DROPPED, label="model") > count / 2
+    assert stack.balances()
 
 
 def test_a_failed_answer_gives_its_model_no_series(stack):
