@@ -139,10 +139,9 @@ class Reader:
                 # Mostly one document; counting takes three times as long as to see that.
                 if data.find(b"\n") == size - self._breaks and data.startswith(self._begin):
                     self.objects += 1
-                elif data.find(b"{") >= 0:
-                    self.objects += data.count(self._end)
+                elif count := self._count(data, 0, size):
+                    self.objects += count
                 else:
-                    self._pass_by(data, now)
                     return
                 recent = self._recent
                 recent.append((now, data, None))
@@ -201,8 +200,14 @@ class Reader:
         last = data.rfind(self._end, first, len(data) - WINDOW) + len(self._end)
         if last <= first or first < len(self._end):
             return data
-        self.objects += data.count(self._end, first, last)
+        self.objects += self._count(data, first, last)
         return data[:first] + data[last:]
+
+    def _count(self, data: bytes, start: int, end: int) -> int:
+        """Return how many documents stand in whole lines; comments and names of events are none."""
+        if self._form is Form.LINES:
+            return data.count(b"}\n", start, end)
+        return data.startswith(b"data:", start) + data.count(b"\ndata:", start, end)
 
     def _store(self, line: Line, now: float) -> None:
         if self._payload(line) is not None:
@@ -218,14 +223,19 @@ class Reader:
         return sum(len(head) + len(tail or b"") for _, head, tail in self._recent)
 
     def _read_recent(self) -> None:
+        # So many documents, however many a read brought: how a body is cut must change nothing.
+        last = [(now, line) for now, line in self._recent_lines() if self._payload(line)][-KEPT:]
+        for now, line in last:
+            if not self._take(line, now):
+                self.objects -= 1
+        if len(last) == KEPT and self._last_token_at == self._first_answer_at:
+            # The last token lies before what was kept.
+            self._last_token_at = last[0][0]
+
+    def _recent_lines(self) -> Iterator[tuple[float, Line]]:
         for now, head, tail in self._recent:
             lines = map(Line, head.split(b"\n")) if tail is None else (Line(head, tail),)
-            for line in lines:
-                if self._payload(line) is not None and not self._take(line, now):
-                    self.objects -= 1
-        if len(self._recent) == KEPT and self._last_token_at == self._first_answer_at:
-            # The last token lies before what was kept.
-            self._last_token_at = self._recent[0][0]
+            yield from ((now, line) for line in lines)
 
     def _read_rest(self, is_complete: bool) -> None:
         before = self._problems
