@@ -1,8 +1,13 @@
-"""The proxy's process: handover, sockets, loop; relay, admin server, poller, hardware; drain."""
+"""The proxy's process: handover, sockets, loop; relay, admin server, poller, hardware; drain.
+
+Clients are served first. What only measures is imported while they are: the web framework alone
+takes as long as all else, and who asks :8001 meanwhile waits in the queue of a socket that listens.
+"""
 
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import resource
 import signal
@@ -22,11 +27,8 @@ from ollamon.config.section import config_of
 from ollamon.errors import HandoverError, ListenError
 from ollamon.handover import Handover, Notifier
 from ollamon.metrics.instruments import Instruments
-from ollamon.proxy import admin, hardware
-from ollamon.proxy.admin import AdminView
 from ollamon.proxy.components import show_components
 from ollamon.proxy.own import show_own_process
-from ollamon.proxy.poller import poll_ollama
 from ollamon.proxy.pool import UpstreamAddress
 from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.relay import Limits, Relay, RelaySettings, relaying
@@ -129,34 +131,37 @@ async def _run(config: Config, told: Handover, sockets: Sockets, notifier: Notif
     stop = Stop(config.proxy.drain_timeout)
     async with relaying(_settings(config), recorder, sockets.listen) as relay:
         stop.watch(asyncio.get_running_loop(), relay.hurry)
-        port = sockets.metrics_listen.getsockname()[1]
-        view = AdminView(
-            registry=registry,
-            recorder=recorder,
-            run_id=told.run_id,
-            access=PageAccess.of(port, config.proxy.allowed_hosts),
-            is_draining=lambda: relay.is_draining,
-            upstream=lambda: upstream.state,
-        )
-        runner = await admin.start(sockets.metrics_listen, view)
-        try:
-            async with _measuring(config, instruments, recorder, upstream):
-                await _serve(relay, stop, notifier)
-        finally:
-            await runner.cleanup()
+        async with asyncio.TaskGroup() as tasks:
+            pulse = tasks.create_task(_tell(relay, notifier))
+            notifier.ready()
+            await asyncio.to_thread(importlib.import_module, "ollamon.proxy.admin")
+            from ollamon.proxy import admin
+
+            port = sockets.metrics_listen.getsockname()[1]
+            view = admin.AdminView(
+                registry=registry,
+                recorder=recorder,
+                run_id=told.run_id,
+                access=PageAccess.of(port, config.proxy.allowed_hosts),
+                is_draining=lambda: relay.is_draining,
+                upstream=lambda: upstream.state,
+            )
+            runner = await admin.start(sockets.metrics_listen, view)
+            _spare_collector()
+            try:
+                async with _measuring(config, instruments, recorder, upstream):
+                    await stop.requested.wait()
+                    await relay.drain(stop.drain_s)
+            finally:
+                await runner.cleanup()
+            pulse.cancel()
 
 
-async def _serve(relay: Relay, stop: Stop, notifier: Notifier) -> None:
-    """Say that we are ready, then that we are alive, until told to stop; then drain."""
+def _spare_collector() -> None:
+    """Let the garbage collector look at little: what is there now stays."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    async with asyncio.TaskGroup() as tasks:
-        pulse = tasks.create_task(_tell(relay, notifier))
-        notifier.ready()
-        await stop.requested.wait()
-        await relay.drain(stop.drain_s)
-        pulse.cancel()
 
 
 async def _tell(relay: Relay, notifier: Notifier) -> None:
@@ -172,6 +177,9 @@ async def _measuring(
     config: Config, instruments: Instruments, recorder: Recorder, upstream: UpstreamBox
 ) -> AsyncIterator[None]:
     """Poll and read the hardware; whatever fails there begins again and ends no stream."""
+    from ollamon.proxy import hardware
+    from ollamon.proxy.poller import poll_ollama
+
     host = config.proxy.upstream_host or None
     jobs: list[Callable[[], Awaitable[object]]] = [
         lambda: hardware.run(config, instruments.board, recorder.attribute)

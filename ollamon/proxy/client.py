@@ -196,8 +196,8 @@ class Client(asyncio.Protocol):
         self._body = framing.body_of_request(head)
         self._is_last = not head.is_keep_alive
         self._state = State.ANSWER if self._body.is_done else State.BODY
-        self._deadline = now + relay.settings.timeouts.body
         self._awaits_continue = head.expects_continue
+        self._time_body(now)
         if self._is_refused(incoming):
             return
         if self._body.is_done and head.method in _REPEATABLE:
@@ -310,7 +310,12 @@ class Client(asyncio.Protocol):
         if body.is_done:
             self._request_complete(now, body.rest)
         else:
-            self._deadline = now + self._relay.settings.timeouts.body
+            self._time_body(now)
+
+    def _time_body(self, now: float) -> None:
+        """Begin to wait for more of the body, unless it is not for the client to send it now."""
+        is_timed = not (self._holds or self._awaits_continue)
+        self._deadline = now + self._relay.settings.timeouts.body if is_timed else NEVER
 
     def _request_complete(self, now: float, rest: bytes) -> None:
         self._state = State.ANSWER
@@ -339,7 +344,7 @@ class Client(asyncio.Protocol):
             self.write(http1.response_bytes(head, is_chunked=False))
         if head.status == 100 and self._state is State.BODY:
             self._awaits_continue = False
-            self._deadline = _monotonic() + self._relay.settings.timeouts.body
+            self._time_body(_monotonic())
 
     def answer_began(self, head: ResponseHead, body: Body, first: bytes, read_at: float) -> Reads:
         """Pass the final head on, with what came of the body."""
@@ -413,6 +418,8 @@ class Client(asyncio.Protocol):
         if not self._holds and not self._transport.is_closing():
             self._transport.pause_reading()
         self._holds |= reason
+        if self._state is State.BODY:
+            self._deadline = NEVER
 
     def _release(self, reasons: int) -> None:
         if not self._holds & reasons:
@@ -422,7 +429,7 @@ class Client(asyncio.Protocol):
             return
         self._transport.resume_reading()
         if self._state is State.BODY:
-            self._deadline = _monotonic() + self._relay.settings.timeouts.body
+            self._time_body(_monotonic())
 
     def _refuse(self, reason: Rejection | None, refusal: Refusal) -> None:
         """Answer a request that was not understood, and close."""
@@ -538,16 +545,14 @@ class Client(asyncio.Protocol):
             self._reset()
         elif now >= self._deadline:
             self._deadline = NEVER
-            self._expire(now)
+            self._expire()
 
-    def _expire(self, now: float) -> None:
+    def _expire(self) -> None:
         match self._state:
             case State.HEAD if self._buffer:
                 self._refuse(None, replies.SLOW_HEAD)
             case State.HEAD:
                 self._close()
-            case State.BODY if self._holds or self._awaits_continue:
-                self._deadline = now + self._relay.settings.timeouts.body
             case State.BODY:
                 self._fail(Ending.CLIENT_TIMEOUT, replies.SLOW_BODY)
             case State.LINGER | State.CLOSING:

@@ -196,7 +196,7 @@ class Upstream(asyncio.Protocol):
             data, self._buffer = self._buffer + data, b""
         try:
             while data:
-                end = http1.find_end(data, max(0, self._searched - 3))
+                end = http1.find_end(data, max(0, self._searched - 3), first="status line")
                 if end < 0:
                     self._buffer, self._searched = data, len(data)
                     return

@@ -213,12 +213,13 @@ def _media_type(value: bytes) -> str:
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
-def find_end(data: bytes | bytearray, start: int = 0) -> int:
+def find_end(data: bytes | bytearray, start: int = 0, *, first: str = "request target") -> int:
     """Return the offset after the head's empty line, or -1 while the head is incomplete.
 
     Args:
         data: All that was read of the head, and perhaps more.
         start: Where to begin searching: what was searched before, less three.
+        first: What makes the first line long.
 
     Raises:
         BadHead: What is there can be no head any more: too long, or with bare CR or LF.
@@ -227,7 +228,7 @@ def find_end(data: bytes | bytearray, start: int = 0) -> int:
     if end >= 0 and end + 4 <= MAX_HEAD:
         return end + 4
     if len(data) > MAX_TARGET and data.find(b"\r\n", 0, MAX_TARGET + MAX_FIELDS) < 0:
-        raise BadHead(414, "request target longer than 16 KiB", Rejection.HEAD_TOO_LARGE)
+        raise BadHead(414, f"{first} longer than 16 KiB", Rejection.HEAD_TOO_LARGE)
     if end >= 0 or len(data) > MAX_HEAD:
         raise BadHead(431, "head longer than 64 KiB", Rejection.HEAD_TOO_LARGE)
     if _BARE_LINE_END.search(data, max(0, start - 1)):

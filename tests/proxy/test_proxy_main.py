@@ -241,3 +241,9 @@ def test_without_sockets_it_binds_what_its_section_says(start_child, upstream, f
     start_child("proxy", section)
     assert get(f"http://127.0.0.1:{free_port}", "/api/ps")[2] == '{"models":[]}'
     assert get(f"http://127.0.0.1:{second}", "/healthz")[0] == 200
+
+
+def test_clients_do_not_wait_for_the_web_framework():
+    code = "import sys, ollamon.proxy.__main__\nprint('aiohttp' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

@@ -16,6 +16,7 @@ from ollamon.proxy.client import MAX_LINGER
 from ollamon.proxy.connection import HIGH_WATER
 from ollamon.proxy.routes import Dialect
 from ollamon.proxy.tap import Ending, Rejection
+from ollamon.proxy.timers import NEVER
 from tests.fakes.client import bench, quick, request
 from tests.fakes.meter import RecordingMeter
 from tests.fakes.upstream import answer, eventually, replay, sequence, silence, soon
@@ -537,7 +538,7 @@ async def test_an_upstream_that_does_not_read_holds_the_upload_up():
         await found.whole_body()
         await connection.send(answer())
 
-    async with bench(script) as stage:
+    async with bench(script, timeouts=quick(body=0.1)) as stage:
         client = await stage.client()
         size = 60_000_000
         head = f"POST /api/blobs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
@@ -549,6 +550,7 @@ async def test_an_upstream_that_does_not_read_holds_the_upload_up():
             async with asyncio.timeout(0.5):
                 await client.writer.drain()
         assert len(stage.meter.taps[0].request) < 20_000_000
+        assert [each._deadline for each in stage.relay._clients] == [NEVER]
         gate.set()
         assert (await client.answer()).status == 200
         assert len(stage.upstream.requests[0].body) == size

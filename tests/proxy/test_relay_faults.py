@@ -128,6 +128,13 @@ GARBAGE = {
 }
 
 
+async def test_a_long_first_line_of_an_answer_is_no_request_target():
+    async with bench(replay(b"HTTP/1.1 200 " + b"y" * 20_000)) as stage:
+        got = await stage.ask(CHAT)
+        assert got.status == 502
+        assert b"status line longer than 16 KiB" in got.body
+
+
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
 async def test_an_answer_that_is_no_http_is_a_502(data):
     async with bench(replay(data)) as stage:
