@@ -18,7 +18,7 @@ from ollamon.errors import ConfigError, OllamonError
 
 COMMANDS = (
     *("up", "down", "start", "stop", "restart", "reload", "status", "wait", "logs", "events"),
-    *("requests", "doctor", "config", "helper", "export", "top", "version"),
+    *("requests", "doctor", "config", "helper", "service", "export", "top", "version"),
 )
 # What became of a configuration that was not taken.
 _OUTCOMES = {"up": "Nothing was started.", "reload": "What runs is as it was."}

@@ -227,6 +227,27 @@ class Export(TypedDict):
     text: str
 
 
+class ServicePrint(TypedDict):
+    """`service print`."""
+
+    file: Annotated[str, "where it belongs"]
+    text: str
+
+
+class ServiceInstall(TypedDict):
+    """`service install`."""
+
+    file: str
+    is_started: Annotated[bool, "false when the stack runs already, on its own"]
+
+
+class ServiceUninstall(TypedDict):
+    """`service uninstall`."""
+
+    file: str
+    was_installed: bool
+
+
 class Top(TypedDict):
     """`top`."""
 
@@ -260,6 +281,9 @@ SHAPES: dict[str, type] = {
     "config show": ConfigShow,
     "config path": ConfigPath,
     "helper sudoers": Sudoers,
+    "service print": ServicePrint,
+    "service install": ServiceInstall,
+    "service uninstall": ServiceUninstall,
     "export": Export,
     "top": Top,
     "version": Version,

@@ -1,12 +1,14 @@
 """Runs the supervisor in this process, and lets a front tell somebody about it."""
 
 import asyncio
+import os
 from typing import Protocol, TextIO
 
 from ollamon import __version__
 from ollamon.cli.view import VERDICTS
 from ollamon.services import Plan
 from ollamon.supervisor.messages import Event, StackState, StackStatus
+from ollamon.supervisor.service_manager import ServiceManager
 from ollamon.supervisor.supervisor import Supervisor
 
 FAILED = 1
@@ -30,17 +32,24 @@ async def supervise(plan: Plan, front: Front, console: TextIO | None) -> int:
     """
     loop = asyncio.get_running_loop()
     is_concluded = is_failed = False
+    manager = ServiceManager.of(os.environ)
+    manager.watch(loop)
 
     def on_event(event: Event) -> None:
         nonlocal is_concluded, is_failed
         front.show(event)
+        manager.show(event)
         if event.child or is_concluded:
             return
         is_concluded = event.state in VERDICTS or event.state == StackState.STOPPING
-        if event.state in VERDICTS and not front.conclude(event, supervisor.status()):
-            is_failed = True
-            # Not now: the supervisor is in the middle of telling us.
-            loop.call_soon(supervisor.request_stop)
+        if event.state not in VERDICTS:
+            return
+        if front.conclude(event, supervisor.status()):
+            manager.ready()
+            return
+        is_failed = True
+        # Not now: the supervisor is in the middle of telling us.
+        loop.call_soon(supervisor.request_stop)
 
     supervisor = Supervisor(plan.stack, on_event=on_event, version=__version__, console=console)
     code = await supervisor.run()
