@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import re
 import select
 import stat
 import sys
@@ -11,11 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
+from ollamon.supervisor.terminal import plain
+
 MAX_PENDING = 256 * 1024
 MAX_LINE = 16 * 1024
 # POSIX: a pipe that polls writable takes so much without blocking.
 SAFE_PIECE = 512
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
@@ -74,7 +74,7 @@ class Console:
     def _line(self, name: str, line: bytes) -> bytes:
         line = line.rstrip(b"\r")
         if not self._is_coloured:
-            line = _ESCAPE.sub(b"", line)
+            line = plain(line)
         end = b"\x1b[0m\n" if self._is_coloured and b"\x1b" in line else b"\n"
         return self._prefixes[name] + line[:MAX_LINE] + end
 

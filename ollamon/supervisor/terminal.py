@@ -1,7 +1,15 @@
 """What a terminal wants; apart, so that `ollamon status` need not import the whole console."""
 
 import os
+import re
 from typing import TextIO
+
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+def plain(text: bytes) -> bytes:
+    """Take out what is for terminals only: colours, titles, movements."""
+    return _ESCAPE.sub(b"", text)
 
 
 def wants_colour(stream: TextIO) -> bool:

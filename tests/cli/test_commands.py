@@ -1,11 +1,10 @@
-"""Commands where no stack runs, and the reading of logs."""
+"""Commands where no stack runs."""
 
 import json
 
 import pytest
 
 from ollamon.cli.down import command as down
-from ollamon.cli.logs import Tail
 from ollamon.cli.restart import command as restart
 from ollamon.cli.status import command as status
 from ollamon.cli.up import Wishes, with_engine
@@ -69,37 +68,6 @@ def test_a_required_program_that_is_missing_is_seven(invoke, home):
     code, _, err = invoke("up")
     assert code == 7
     assert err.startswith('error: none not found, and prometheus.mode is "managed"\n       Either')
-
-
-@pytest.fixture
-def log(home):
-    path = home / ".local/state/ollamon/default/logs/proxy.log"
-    path.parent.mkdir(parents=True)
-    return path
-
-
-def test_logs_are_read_also_when_nothing_runs(invoke, log):
-    log.write_text("one\ntwo\nthree\n")
-    assert invoke("logs", "-n", "2") == (0, "proxy      │ two\nproxy      │ three\n", "")
-    assert invoke("logs", "-n", "0")[1] == ""
-    assert json.loads(invoke("logs", "--json")[1])["lines"] == {"proxy": ["one", "two", "three"]}
-    code, _, err = invoke("logs", "nobody")
-    assert code == 2
-    assert "there is a log of proxy" in err
-
-
-def test_a_tail_follows_a_file_that_is_rotated(log):
-    log.write_text("one\npart")
-    tail = Tail(log)
-    assert tail.last(10) == ["one"]
-    assert tail.more() == []
-    with log.open("a") as file:
-        file.write("ial\n")
-    assert tail.more() == ["partial"]
-    log.rename(log.with_suffix(".log.1"))
-    assert tail.more() == []
-    log.write_text("new\n")
-    assert tail.more() == ["new"]
 
 
 BY = "(user prometheus, since 3 days)\n       Either  stop it: kill 7"
