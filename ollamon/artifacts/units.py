@@ -22,11 +22,13 @@ class Start:
 
     Attributes:
         argv: Of `ollamon up`; the first word is an absolute path.
+        reload: Of `ollamon reload`, likewise.
         environment: Variables that a session of its own would not have.
         log: Where launchd puts what is written.
     """
 
     argv: Sequence[str]
+    reload: Sequence[str]
     environment: Mapping[str, str]
     log: str
 
@@ -48,6 +50,7 @@ def systemd(config: Config, start: Start) -> str:
         "[Service]",
         "Type=notify",
         f"ExecStart={' '.join(map(_word, start.argv))}",
+        f"ExecReload={' '.join(map(_word, start.reload))}",
         *(f"Environment={_quoted(f'{key}={text}')}" for key, text in start.environment.items()),
         "KillMode=mixed",
         f"TimeoutStartSec={ceil(supervisor.start_timeout) + MARGIN_S}",

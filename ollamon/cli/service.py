@@ -124,9 +124,10 @@ def unit_of(session: Session, kind: str | None) -> Unit:
     # -P: a module of the working directory must not stand in for one of ours.
     argv = [sys.executable, "-P", "-m", "ollamon.cli"]
     argv += ["--config", str(loaded.file.absolute())] if loaded.file else []
-    argv += ["--name", config.name, "up", "--no-color"]
+    argv += ["--name", config.name]
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
-    start = units.Start(argv, environment, str(folders(config).logs / LOG_NAME))
+    log = str(folders(config).logs / LOG_NAME)
+    start = units.Start([*argv, "up", "--no-color"], [*argv, "reload"], environment, log)
     if (kind or (LAUNCHD if sys.platform == "darwin" else SYSTEMD)) == LAUNCHD:
         label = f"ollamon.{config.name}"
         path = Path.home() / "Library" / "LaunchAgents" / f"{label}.plist"

@@ -10,7 +10,8 @@ import pytest
 from ollamon.artifacts.units import MARK, Start, launchd, systemd
 from ollamon.config.model import Config
 
-START = Start([sys.executable, "-m", "ollamon.cli", "up"], {"PATH": "/usr/bin:/bin"}, "/l/x.log")
+UP = [sys.executable, "-m", "ollamon.cli", "up"]
+START = Start(UP, [*UP[:-1], "reload"], {"PATH": "/usr/bin:/bin"}, "/l/x.log")
 
 
 def verify(folder: Path, text: str) -> str:
@@ -49,12 +50,12 @@ def test_systemd_would_say_it(tmp_path, before, after, complaint):
 def test_words_arrive_as_they_are(tmp_path):
     """`systemd-analyze` does not show arguments, so a name says how they were read."""
     words = ["a b", 'quo"te', "back\\slash", "%h", "$HOME", "${X}", "ü", ";", "it's"]
-    text = systemd(Config(), Start([sys.executable, *words], {"X": 'y "z" %h $A'}, ""))
+    text = systemd(Config(), Start([sys.executable, *words], UP, {"X": 'y "z" %h $A'}, ""))
     assert verify(tmp_path, text) == ""
     assert '"a b" "quo\\"te" "back\\\\slash" "%%h" "$$HOME" "$${X}" "ü" ";" "it\'s"' in text
     assert 'Environment="X=y \\"z\\" %%h $A"' in text
     with pytest.raises(ValueError, match="control character"):
-        systemd(Config(), Start(["/bin/x\n[Install]"], {}, ""))
+        systemd(Config(), Start(["/bin/x\n[Install]"], UP, {}, ""))
 
 
 def test_limits_are_longer_than_ours():
@@ -74,7 +75,9 @@ def test_sudo_needs_to_gain_rights():
 
 
 def test_an_agent_is_a_property_list():
-    text = launchd(Config(), Start(["/bin/a b", "<&>"], {"PATH": "/x"}, "/l/x.log"), "ollamon.me")
+    text = launchd(
+        Config(), Start(["/bin/a b", "<&>"], UP, {"PATH": "/x"}, "/l/x.log"), "ollamon.me"
+    )
     assert MARK in text
     assert plistlib.loads(text.encode()) == {
         "Label": "ollamon.me",
