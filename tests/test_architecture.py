@@ -25,7 +25,7 @@ PURE = {
     *(f"metrics.{name}" for name in ("catalog", "expressions", "panels", "served", "series")),
     *(f"proxy.{name}" for name in ("http1", "framing", "routes", "replies", "events", "tap")),
     *(f"proxy.{name}" for name in ("labels", "lines", "reader", "outcome", "observation")),
-    *(f"proxy.{name}" for name in ("records", "upstream_state", "traces")),
+    *(f"proxy.{name}" for name in ("records", "upstream_state", "traces", "prompts")),
     *(f"proxy.{name}" for name in ("attribution", "energy", "idle", "intervals", "sharing")),
     *(f"proxy.dialects.{name}" for name in ("ollama", "openai", "anthropic", "fragments")),
     *(f"dashboard.{name}" for name in ("view", "status")),

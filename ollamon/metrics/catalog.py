@@ -329,6 +329,11 @@ PREFILL_TOKENS = _counter(
 PREFILL_SECONDS = _counter(
     "prefill_seconds_total", "The evaluation time of those tokens.", "model", "cached"
 )
+PROMPT_TRUNCATIONS = _counter(
+    "prompt_truncations_suspected_total",
+    "Prompts of which the count fits into the context and the text would not have: probably cut.",
+    "model",
+)
 REQUEST_PROMPT_TOKENS = _histogram(
     "request_prompt_tokens", "Prompt tokens of one request.", TOKENS, "model"
 )

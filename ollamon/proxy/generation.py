@@ -9,6 +9,7 @@ from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Example, Instruments
 from ollamon.proxy.events import Usage
 from ollamon.proxy.observation import Clock, End
+from ollamon.proxy.prompts import TokenWeight
 from ollamon.proxy.residence import LoadReason
 
 
@@ -133,13 +134,24 @@ class ModelMeter:
             )
             for cached in _CACHED
         }
+        self._cut = counter(catalog.PROMPT_TRUNCATIONS).labels(model).inc
+        self._weight = TokenWeight()
         if is_named:
             counter(catalog.MODEL_UNPROXIED_USES).labels(model)
             for reason in LoadReason:
                 counter(catalog.MODEL_LOADS).labels(model, reason.value)
 
-    def observe(self, end: End, example: Example, *, is_cold: bool) -> None:
-        """Add one generation or embedding that is over."""
+    def observe(
+        self, end: End, example: Example, *, is_cold: bool, context: int | None = None
+    ) -> None:
+        """Add one generation or embedding that is over.
+
+        Args:
+            end: How it ended.
+            example: Which one it was.
+            is_cold: The model had to be loaded for it.
+            context: Length of the model's context in tokens; None is unknown.
+        """
         if end.first_token_s is not None:
             self._first_token(end.first_token_s, example)
         if end.first_answer_s is not None:
@@ -156,6 +168,9 @@ class ModelMeter:
             self._finish[finish_reason(end.finish)]()
         self._observe_load(end.usage.load_s, is_cold=is_cold)
         self._observe_usage(end.usage)
+        prompt = end.usage.prompt_tokens
+        if end.is_text and prompt and self._weight.is_cut(end.request_size, prompt, context):
+            self._cut()
 
     def _observe_load(self, load_s: float | None, *, is_cold: bool) -> None:
         if load_s:

@@ -11,6 +11,7 @@ from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.events import Problem, Report, Usage
 from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
+from ollamon.proxy.prompts import PromptText
 from ollamon.proxy.reader import Reader, open_reader
 from ollamon.proxy.records import Phase, RequestInFlight
 from ollamon.proxy.routes import Reading, Route
@@ -60,6 +61,7 @@ class End(NamedTuple):
         gap_s: Longest silence after the first token; None: nothing came after it.
         objects: Streamed objects with tokens.
         request_size, answer_size: Bytes of the bodies that were relayed.
+        is_text: The request's body is a prompt of text alone.
     """
 
     outcome: Outcome
@@ -78,6 +80,7 @@ class End(NamedTuple):
     finish: str
     request_size: int
     answer_size: int
+    is_text: bool
     problems: frozenset[Problem]
 
     @property
@@ -105,7 +108,17 @@ class Observation:
     __slots__ = (
         *("_answer_size", "_began_at", "_complete_at", "_head", "_is_over", "_listener"),
         *("_read_at", "_reader", "_request_size"),
-        *("_request", "_requested_model", "client", "id", "method", "model", "route", "trace"),
+        *(
+            "_request",
+            "_requested_model",
+            "_text",
+            "client",
+            "id",
+            "method",
+            "model",
+            "route",
+            "trace",
+        ),
     )
 
     def __init__(
@@ -129,6 +142,8 @@ class Observation:
         self._began_at = now
         self._complete_at: float | None = None
         self._request: bytes | None = b""
+        is_prompt = route.reading is Reading.GENERATION
+        self._text: PromptText | None = PromptText() if is_prompt else None
         self._requested_model = ""
         self._head: AnswerHead | None = None
         self._reader: Reader | None = None
@@ -150,6 +165,8 @@ class Observation:
     def request_read(self, data: bytes) -> None:
         """Look for the model in the first 4 KiB of the body."""
         self._request_size += len(data)
+        if self._text is not None:
+            self._text.feed(data)
         if self._request is None:
             return
         self._request += data[: _REQUEST_HEAD - len(self._request)]
@@ -260,6 +277,7 @@ class Observation:
             finish=said.finish,
             request_size=self._request_size,
             answer_size=self._answer_size,
+            is_text=self._text is not None and self._text.is_alone and bool(self._requested_model),
             problems=problems,
         )
 

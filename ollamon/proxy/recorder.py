@@ -344,7 +344,10 @@ class Recorder:
 
     def _observe_generation(self, endpoint: str, model: str, end: End, example: Example) -> None:
         is_cold = model in self._names and self._residence.use(model, end.usage.load_s)
-        self._instruments_of(model).observe(end, example, is_cold=is_cold)
+        # A load may have come with another context than the one that the last poll saw.
+        context = None if is_cold else self._residence.context_of(model)
+        meter = self._instruments_of(model)
+        meter.observe(end, example, is_cold=is_cold, context=context)
         if end.gap_s is not None:
             self._gap(end.gap_s)
         is_generation = finish_reason(end.finish) not in NO_GENERATION

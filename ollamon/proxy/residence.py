@@ -62,6 +62,11 @@ class Residence:
             self._cold[model] += 1
         return is_cold
 
+    def context_of(self, model: str) -> int | None:
+        """Return the length of a model's context, by the last poll; None is unknown."""
+        resident = (self._now or {}).get(model)
+        return None if resident is None else resident.context_length
+
     def poll(
         self, models: Mapping[str, Resident] | None, running: Iterable[str], wall: float
     ) -> Findings:

@@ -640,6 +640,38 @@ def test_a_cold_load_is_judged_at_the_next_poll(stack):
     assert stack.value(catalog.MODEL_UNPROXIED_USES, model="tiny") == 0
 
 
+def ask(stack, text: str, count: int, **more: object) -> None:
+    """One prompt of so much text, whose tokens upstream counts as it likes."""
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    document = {"model": "tiny", "messages": [{"role": "user", "content": text, **more}]}
+    tap.request_read(json.dumps(document).encode())
+    tap.request_complete(1.0)
+    ends = ENDS.replace(b'"prompt_eval_count":25', b'"prompt_eval_count":%d' % count)
+    tap.answer_began(JSON, 1.5)(ends, 2.0)
+    tap.ended(Ending.COMPLETE, 200, 2.0)
+
+
+def test_a_prompt_that_did_not_fit_and_was_counted_as_if_it_had_was_probably_cut(stack):
+    def suspected() -> float | None:
+        return stack.value(catalog.PROMPT_TRUNCATIONS, model="tiny")
+
+    stack.recorder.polled({"tiny": Resident(context_length=1024)})
+    ask(stack, "word " * 4000, 1000)
+    assert suspected() == 0, "nothing is learned yet"
+    for _ in range(200):
+        ask(stack, "word " * 500, 500)
+    ask(stack, "word " * 4000, 1000)
+    assert suspected() == 1
+    ask(stack, "word " * 4000, 4000)
+    ask(stack, "word " * 4000, 1000, images=["aGk="])
+    stack.chat(ENDS, head=JSON, target="/api/embed")
+    assert suspected() == 1
+    stack.recorder.polled({})
+    ask(stack, "word " * 4000, 1000)
+    assert suspected() == 1, "the context is unknown"
+    assert stack.value(catalog.PROMPT_TRUNCATIONS, model="other") is None
+
+
 def test_a_model_that_others_loaded_was_used_around_the_proxy(stack):
     stack.recorder.polled({})
     stack.recorder.polled({"tiny": Resident()})
