@@ -5,12 +5,22 @@ CVE-2024-28224). It cannot choose Host and Origin. So the proxy accepts the name
 accepts (ollama:server/routes.go `allowedHost`), and our own pages accept loopback names only.
 """
 
+import hmac
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+TOKEN_FIELD = "X-Ollamon-Token"  # noqa: S105 - a name
+"""Where a request that commands something carries the run's token."""
+
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
+
+
+def knows_token(given: str | None, token: str) -> bool:
+    """Say whether a request carries the run's token; a run without one is commanded by nobody."""
+    said = (given or "").encode(errors="surrogateescape")
+    return token != "" and hmac.compare_digest(said, token.encode())
 
 
 def split_authority(authority: str) -> tuple[str, int | None] | None:

@@ -32,12 +32,14 @@ class Handover:
         run_id: Eight hex digits that all processes of one `up` share.
         sockets: Name of a listening socket -> descriptor inherited by the child.
         run_file: Path of the file in which the supervisor says how its children fare; "" is none.
+        token: Known to this run's proxy and dashboard alone: who says it may command. "" is none.
     """
 
     section: Mapping[str, object]
     run_id: str = ""
     sockets: Mapping[str, int] = field(default_factory=dict)
     run_file: str = ""
+    token: str = ""
 
     def listening(self, name: str, host: str, port: int) -> socket.socket:
         """Return the socket of that name, bound by the supervisor, or bind one.
@@ -67,6 +69,7 @@ def encode(handover: Handover) -> bytes:
         "run_id": handover.run_id,
         "sockets": dict(handover.sockets),
         "run_file": handover.run_file,
+        "token": handover.token,
     }
     line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
     if len(line) > MAX_BYTES:
@@ -93,8 +96,9 @@ def decode(line: bytes) -> Handover:
             "run_id": str(run_id),
             "sockets": dict(sockets),
             "run_file": str(run_file),
+            "token": str(token),
         } if all(type(number) is int for number in sockets.values()):
-            return Handover(section, run_id, sockets, run_file)
+            return Handover(section, run_id, sockets, run_file, token)
         case _:
             raise HandoverError("cannot read the handover: not a line of version 1")
 

@@ -254,6 +254,7 @@ def _proxy(config: Config) -> ServiceSpec:
         (_listen("proxy.listen", config.proxy.listen), _listen("proxy.metrics_listen", metrics)),
         stop_timeout_s=config.proxy.drain_timeout + CHILD_STOP_S,
         is_essential=True,
+        knows_token=True,
         address=f"{config.proxy.listen.url}  metrics :{metrics.port}",
     )
 
@@ -268,6 +269,7 @@ def _dashboard(config: Config, places: Folders) -> ServiceSpec:
         ),
         (_listen("dashboard.listen", config.dashboard.listen),),
         after=("prometheus", "proxy"),
+        knows_token=True,
         address=config.dashboard.listen.url,
     )
 

@@ -16,6 +16,7 @@ FULL = Handover(
     "0a1b2c3d",
     {"listen": 7},
     "/run/here/run.json",
+    "a secret",
 )
 
 
@@ -47,11 +48,12 @@ BROKEN = {
     "nested without end": b"[" * 100_000 + b"\n",
     "no object": b"[]\n",
     "another version": broken(v=2),
-    "no section": b'{"v":1,"run_id":"","sockets":{},"run_file":""}\n',
+    "no section": b'{"v":1,"run_id":"","sockets":{},"run_file":"","token":""}\n',
     "a section that is no table": broken(section=[]),
     "a descriptor that is no number": broken(sockets={"a": "3"}),
     "a descriptor that is a boolean": broken(sockets={"a": True}),
     "a file that is no path": broken(run_file=None),
+    "a token that is no text": broken(token=1),
 }
 
 
@@ -140,6 +142,7 @@ def test_a_section_holds_json_only():
         "run_id": "",
         "sockets": {},
         "run_file": "",
+        "token": "",
     }
 
 

@@ -11,13 +11,14 @@ from flask import Flask, Response, render_template, request
 from flask_socketio import SocketIO
 from werkzeug.exceptions import HTTPException
 
-from ollamon.access import PageAccess
+from ollamon.access import TOKEN_FIELD, PageAccess, knows_token
 from ollamon.config.model import Dashboard
 from ollamon.dashboard import questions, view
 from ollamon.dashboard.feed import RANGES_S, Feed
 from ollamon.dashboard.guard import Guard
 from ollamon.dashboard.history.text import csv_of
 from ollamon.dashboard.journal import Journal
+from ollamon.errors import SourceError
 from ollamon.metrics.panels import PANELS, Panel
 
 MAX_MESSAGE = 16 * 1024
@@ -62,12 +63,14 @@ class Settings:
     Attributes:
         access: Who may come in.
         run_id: What all processes of one `up` share.
+        token: Who knows it may cancel requests; the page does.
         is_demo: The values are made up, and the page says so.
         panels: What the page shows.
     """
 
     access: PageAccess
     run_id: str = ""
+    token: str = ""
     version: str = ""
     is_demo: bool = False
     panels: tuple[Panel, ...] = PANELS
@@ -88,7 +91,7 @@ def create_app(
     socketio = SocketIO(app, async_mode=async_mode, **_SOCKET)
     _add_page(app, settings)
     _add_api(app, feed, settings.panels)
-    _add_requests(app, journal)
+    _add_requests(app, journal, settings.token)
     app.after_request(_with_headers)
     app.register_error_handler(HTTPException, _explain)
     # Last, and so the outermost: Socket.IO has wrapped wsgi_app before.
@@ -106,6 +109,7 @@ def _add_page(app: Flask, settings: Settings) -> None:
             demo=settings.is_demo,
             version=settings.version,
             run_id=settings.run_id,
+            token=settings.token,
         )
 
 
@@ -139,7 +143,17 @@ def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
         return _json(b'{"ready":false}', HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _add_requests(app: Flask, journal: Journal) -> None:
+def _add_requests(app: Flask, journal: Journal, token: str) -> None:
+    @app.post("/api/requests/<int:request_id>/cancel")
+    def cancel(request_id: int) -> Response:
+        if not knows_token(request.headers.get(TOKEN_FIELD), token):
+            return _error(403, f"{TOKEN_FIELD} is not that of this run: reload the page")
+        try:
+            status, body = journal.cancel(request_id, token)
+        except SourceError as error:
+            return _error(502, str(error))
+        return _json(body, status)
+
     @app.get("/api/requests")
     def requests() -> Response:
         try:

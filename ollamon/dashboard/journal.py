@@ -6,12 +6,15 @@ away; what the proxy had to forget in the meantime is counted and said.
 
 import json
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ollamon.access import TOKEN_FIELD
 from ollamon.dashboard.history.log import RequestLog
 from ollamon.dashboard.history.requests import Wanted
 from ollamon.dashboard.sources import fetch
@@ -22,6 +25,9 @@ BUSY_S = 1.0
 IDLE_S = 2.0
 PAGE_ROWS = 100
 """Rows that pages are told of at once; they show no more."""
+SETTLE_EVERY_S = 5.0
+SETTLED_S = 30.0
+"""The energy of a request is known at the helper's next reading, or never."""
 # As many as the proxy gives at once; at full speed it is asked again without a pause.
 _BATCH = 1000
 _MAX_RUNNING = 200
@@ -39,6 +45,7 @@ class Journal:
     Args:
         metrics_url: The proxy's admin server.
         log: Where rows are kept; touched through `in_thread` alone.
+        has_energy: A helper runs, which tells what requests drew, after they ended.
         clock: Unix seconds.
     """
 
@@ -48,6 +55,7 @@ class Journal:
         log: RequestLog,
         *,
         in_thread: InThread,
+        has_energy: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._url = f"{metrics_url.rstrip('/')}/api/requests"
@@ -56,7 +64,10 @@ class Journal:
         self._clock = clock
         self._session = fetch.new_session()
         self._stopped = threading.Event()
+        self._has_energy = has_energy
         self._since: int | None = None
+        self._unsettled: deque[RequestRecord] = deque(maxlen=_BATCH)
+        self._settled_at = -math.inf
         self.running: list[Json] = []
         """Requests in flight, as the proxy told last."""
 
@@ -64,7 +75,7 @@ class Journal:
         """Take and tell until `stop`."""
         while not self._stopped.is_set():
             had_running = bool(self.running)
-            rows = self.take()
+            rows = [*self.settle(), *self.take()]
             if rows or self.running or had_running:
                 emit("requests", self._told(rows))
             self._stopped.wait(BUSY_S if rows or self.running else IDLE_S)
@@ -84,6 +95,7 @@ class Journal:
                 if records:
                     self._in_thread(partial(self._log.add, records, self._clock()))
                     self._since = records[-1].seq
+                    self._unsettled += [each for each in records if each.joules is None]
                     taken = [*taken, *records][-PAGE_ROWS:]
                 if len(records) < _BATCH:
                     return taken
@@ -92,10 +104,40 @@ class Journal:
             self.running = []
             return taken
 
+    def settle(self) -> list[RequestRecord]:
+        """Ask again for rows whose energy was not known; return those of which it is."""
+        now = self._clock()
+        waiting = self._unsettled
+        if not (self._has_energy and waiting) or abs(now - self._settled_at) < SETTLE_EVERY_S:
+            return []
+        self._settled_at = now
+        seqs = {row.seq for row in waiting}
+        try:
+            records = _records(self._fetch(waiting[0].seq - 1))
+        except SourceError as error:
+            _log.debug("%s", error)
+            return []
+        found = [row for row in records if row.seq in seqs and row.joules is not None]
+        if found:
+            self._in_thread(partial(self._log.settle, found))
+        known = {row.seq for row in found}
+        young = [row for row in waiting if abs(now - row.ended_at) < SETTLED_S]
+        self._unsettled = deque((row for row in young if row.seq not in known), maxlen=_BATCH)
+        return found[-PAGE_ROWS:]
+
     def page(self, wanted: Wanted) -> list[RequestRecord]:
         """Return rows that are kept, the newest first."""
         found: list[RequestRecord] = self._in_thread(lambda: self._log.select(wanted))
         return found
+
+    def cancel(self, request_id: int, token: str) -> tuple[int, bytes]:
+        """Let the proxy end a request that runs; return its status and its JSON.
+
+        Raises:
+            SourceError: The proxy does not answer.
+        """
+        fields = {TOKEN_FIELD: token}
+        return fetch.post(self._session, f"{self._url}/{request_id}/cancel", fields)
 
     def _told(self, rows: list[RequestRecord]) -> Json:
         return {

@@ -37,6 +37,7 @@ from ollamon.dashboard.sources.embedded import Embedded
 from ollamon.dashboard.sources.helper import Helper
 from ollamon.dashboard.sources.prometheus import Prometheus
 from ollamon.errors import HandoverError, ListenError
+from ollamon.handover import Handover
 from ollamon.metrics.served import panels_of
 
 # Beside the pages that are open: calls of the API, and the page itself.
@@ -58,7 +59,7 @@ def main() -> int:
         listener = told.listening("listen", *config.dashboard.listen)
     except (HandoverError, ListenError) as error:
         return _fail(str(error), error.exit_code)
-    return serve(config, told.run_id, listener, handover.Notifier.from_environment())
+    return serve(config, told, listener, handover.Notifier.from_environment())
 
 
 class OneThread:
@@ -83,7 +84,9 @@ def build_journal(config: Config, file: HistoryFile, in_thread: OneThread) -> Jo
     """Wire the log of requests."""
     ours = config.dashboard
     log = RequestLog(file, Retention(ours.requests_age, ours.requests_rows))
-    return Journal(config.proxy.metrics_listen.url, log, in_thread=in_thread)
+    has_energy = config.helper.mode is not HelperMode.OFF
+    url = config.proxy.metrics_listen.url
+    return Journal(url, log, in_thread=in_thread, has_energy=has_energy)
 
 
 def build_feed(config: Config, notifier: handover.Notifier, kept: HistoryFile) -> Feed:
@@ -106,7 +109,9 @@ def build_feed(config: Config, notifier: handover.Notifier, kept: HistoryFile) -
     return Feed(sources, plan, on_status=lambda status: notifier.status(status.text))
 
 
-def serve(config: Config, run_id: str, listener: socket.socket, notifier: handover.Notifier) -> int:
+def serve(
+    config: Config, told: Handover, listener: socket.socket, notifier: handover.Notifier
+) -> int:
     """Serve until SIGTERM or the end of the lifeline; 1 when feed or journal fails."""
     leaving = gevent.event.Event()
     gevent.signal_handler(signal.SIGTERM, leaving.set)
@@ -117,7 +122,8 @@ def serve(config: Config, run_id: str, listener: socket.socket, notifier: handov
     port = listener.getsockname()[1]
     settings = Settings(
         PageAccess.of(port, config.dashboard.allowed_hosts),
-        run_id,
+        told.run_id,
+        told.token,
         ollamon.__version__,
         config.demo.enabled,
         panels_of(config.metrics.compat),

@@ -145,6 +145,8 @@ async def _run(config: Config, told: Handover, sockets: Sockets, notifier: Notif
                 access=PageAccess.of(port, config.proxy.allowed_hosts),
                 is_draining=lambda: relay.is_draining,
                 upstream=lambda: upstream.state,
+                cancel=relay.cancel,
+                token=told.token,
             )
             runner = await admin.start(sockets.metrics_listen, view)
             _spare_collector()

@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import CollectorRegistry
 
-from ollamon.access import PageAccess
+from ollamon.access import TOKEN_FIELD, PageAccess, knows_token
 from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.upstream_state import UpstreamState
 
@@ -37,7 +37,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class AdminView:
-    """What the admin server shows."""
+    """What the admin server shows.
+
+    Attributes:
+        cancel: Ends the request of that id; says whether it ran.
+        token: Who knows it may cancel; "" lets nobody.
+    """
 
     registry: CollectorRegistry
     recorder: Recorder
@@ -45,6 +50,8 @@ class AdminView:
     access: PageAccess
     is_draining: Callable[[], bool]
     upstream: Callable[[], UpstreamState]
+    cancel: Callable[[int], bool]
+    token: str
 
 
 async def start(sock: socket.socket, view: AdminView) -> web.AppRunner:
@@ -57,7 +64,7 @@ async def start(sock: socket.socket, view: AdminView) -> web.AppRunner:
 
 
 def create_app(view: AdminView) -> web.Application:
-    """Return the application; every route is a GET."""
+    """Return the application."""
     exposition = Exposition(view.registry)
 
     async def metrics(request: web.Request) -> web.Response:
@@ -81,6 +88,9 @@ def create_app(view: AdminView) -> web.Application:
     async def in_flight(_: web.Request) -> web.Response:
         return _json({"requests": [asdict(request) for request in view.recorder.in_flight()]})
 
+    async def cancel(request: web.Request) -> web.Response:
+        return _cancel(view, request)
+
     app = web.Application(middlewares=[_guard(view.access)], client_max_size=MAX_BODY)
     app.on_response_prepare.append(_headers(view.run_id))
     app.router.add_get("/metrics", metrics)
@@ -89,6 +99,7 @@ def create_app(view: AdminView) -> web.Application:
     app.router.add_get("/readyz", ready)
     app.router.add_get("/api/requests", recent)
     app.router.add_get("/api/inflight", in_flight)
+    app.router.add_post(r"/api/requests/{id:\d{1,18}}/cancel", cancel)
     return app
 
 
@@ -133,6 +144,14 @@ class Exposition:
     def _render(self, encode: Callable[[CollectorRegistry], bytes]) -> tuple[bytes, bytes]:
         text = encode(self._registry)
         return text, gzip.compress(text, compresslevel=1)
+
+
+def _cancel(view: AdminView, request: web.Request) -> web.Response:
+    if not knows_token(request.headers.get(TOKEN_FIELD), view.token):
+        return _error(403, f"forbidden: {TOKEN_FIELD} is not that of this run")
+    if not view.cancel(int(request.match_info["id"])):
+        return _error(404, "no request of this id is in flight")
+    return _json({"cancelled": True})
 
 
 def _number(request: web.Request, name: str, default: int) -> int:

@@ -565,6 +565,16 @@ class Client(asyncio.Protocol):
         if self._state is State.HEAD and not self._buffer:
             self._close()
 
+    @property
+    def exchange_id(self) -> int | None:
+        """Number of the exchange that runs."""
+        return None if self._exchange is None else self._exchange.id
+
+    def cancel(self) -> None:
+        """End the exchange that runs: upstream is closed, and what the client gets does not lie."""
+        if self._exchange is not None:
+            self._fail(Ending.CANCELLED, replies.CANCELLED)
+
     def cut_short(self) -> None:
         """Close now; an answer that is cut does not look whole."""
         has_head = self._answer is not None and self._exchange is not None

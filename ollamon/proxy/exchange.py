@@ -41,6 +41,11 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - fail open
             self._fail(error)
 
+    @property
+    def id(self) -> int | None:
+        """As `Tap.id`; None where nobody observes."""
+        return None if self._tap is None else self._tap.id
+
     def request_read(self, data: bytes) -> None:
         """As `Tap.request_read`."""
         if self._is_watched and self._tap is not None:

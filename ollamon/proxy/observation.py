@@ -14,7 +14,7 @@ from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
 from ollamon.proxy.prompts import PromptText
 from ollamon.proxy.reader import Reader, open_reader
 from ollamon.proxy.records import Phase, RequestInFlight
-from ollamon.proxy.routes import Reading, Route
+from ollamon.proxy.routes import COMPUTED, Reading, Route
 from ollamon.proxy.tap import AnswerHead, Ending, Reads
 
 # The model stands in front in every client's request; a prompt may be megabytes.
@@ -23,8 +23,7 @@ _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,256})"')
 # No machine decodes a million tokens a second: the clock or the counter is wrong.
 _MAX_RATE = 1e6
 # Exchanges in which upstream did its part as far as it was let.
-_SERVED = (Outcome.OK, Outcome.CLIENT_ABORT)
-_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
+_SERVED = (Outcome.OK, Outcome.CLIENT_ABORT, Outcome.CANCELLED)
 _UNREAD = Report(is_stream=False)
 _NO_USAGE = Usage()
 
@@ -211,11 +210,12 @@ class Observation:
         report = self._report(is_complete=ending is Ending.COMPLETE)
         self._listener.ended(self, self._end(ending, status, report, now))
 
-    def view(self, now: float) -> RequestInFlight:
+    def view(self, now: float, phase: Phase) -> RequestInFlight:
         """Return what can be told while it runs."""
         return RequestInFlight(
-            *(self.id, self.method, self.route.endpoint, self.model),
-            *(now - self._began_at, self.phase),
+            *(self.id, self.method, self.route.endpoint, self.model, self.client),
+            *(now - self._began_at, phase, self.chunks),
+            None if self._reader is None else self._reader.speed,
         )
 
     @property
@@ -288,7 +288,7 @@ class Observation:
 
     def _is_served(self, outcome: Outcome) -> bool:
         """Say whether a 2xx answered for the model."""
-        is_told = self.route.reading in _COMPUTED
+        is_told = self.route.reading in COMPUTED
         is_2xx = self._head is not None and 200 <= self._head.status < 300
         return is_told and is_2xx and outcome in _SERVED
 

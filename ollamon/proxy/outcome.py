@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     REJECTED = "rejected"
     SHUTDOWN = "shutdown"
+    CANCELLED = "cancelled"
 
 
 class UpstreamFault(StrEnum):
@@ -60,6 +61,8 @@ def judge(ending: Ending, status: int | None, report: Report | None, *, has_head
             return Outcome.REJECTED, None
         case Ending.SHUTDOWN:
             return Outcome.SHUTDOWN, None
+        case Ending.CANCELLED:
+            return Outcome.CANCELLED, None
         case Ending.CLIENT_TIMEOUT:
             return Outcome.TIMEOUT, None
         case Ending.CONNECT_TIMEOUT:

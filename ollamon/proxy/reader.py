@@ -126,6 +126,14 @@ class Reader:
         """Bytes that are kept now."""
         return self._body.size + self._kept()
 
+    @property
+    def speed(self) -> float | None:
+        """Objects per second since the first one with a token; None while that is not known."""
+        first = self._first_token_at
+        if first is None or self.read_at <= first or self.objects < 2:
+            return None
+        return (self.objects - 1) / (self.read_at - first)
+
     def feed(self, data: bytes, now: float) -> None:
         """Take what one read brought."""
         gap = now - self.read_at

@@ -27,10 +27,11 @@ from ollamon.proxy.generation import (
 )
 from ollamon.proxy.observation import End, Observation
 from ollamon.proxy.outcome import Outcome, UpstreamFault
+from ollamon.proxy.phases import WAITING, phases
 from ollamon.proxy.records import Phase, RequestInFlight, RequestKind
 from ollamon.proxy.residence import Residence, Resident
 from ollamon.proxy.ring import Numbers, Ring
-from ollamon.proxy.routes import GENERATING, Reading, Route
+from ollamon.proxy.routes import COMPUTED, GENERATING, Route
 from ollamon.proxy.sharing import Work
 from ollamon.proxy.tap import Rejection, Tap
 
@@ -53,7 +54,6 @@ _BEGAN: tuple[Move, Move] = (
     (catalog.REQUESTS_ACCEPTED, (), 1),
     (_ACTIVE, (labels.UNKNOWN,), 1),
 )
-_COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
 # An answer that brings nothing for so long is stalled.
 STALLED_S = 60.0
 
@@ -179,7 +179,7 @@ class Recorder:
         return self._attribution.samples(m for m in self._models if not self._is_remote(m))
 
     def _is_local(self, exchange: Observation, model: str) -> bool:
-        return exchange.route.reading in _COMPUTED and not self._is_remote(model)
+        return exchange.route.reading in COMPUTED and not self._is_remote(model)
 
     def _is_remote(self, model: str) -> bool:
         return model in self._remote or labels.is_remote(model)
@@ -191,16 +191,17 @@ class Recorder:
     def in_flight(self) -> tuple[RequestInFlight, ...]:
         """The requests that run, oldest first."""
         now = self._clock()
-        return tuple(exchange.view(now) for exchange in self._open.values())
+        running = phases(self._open.values(), self._residence)
+        return tuple(exchange.view(now, phase) for phase, exchange in running)
 
     def _show_in_flight(self) -> None:
         """Put what runs on the board; called in the thread of a scrape."""
-        open_ones = [(exchange.phase, exchange) for exchange in self._open.copy().values()]
+        open_ones = list(phases(self._open.copy().values(), self._residence))
         board, now = self._instruments.board, self._clock()
         counts = Counter(phase for phase, _ in open_ones)
         for phase in Phase:
             board.set(catalog.REQUESTS_IN_PHASE, counts[phase], phase.value)
-        ages = [each.age_s(now) for phase, each in open_ones if phase is Phase.WAITING]
+        ages = [each.age_s(now) for phase, each in open_ones if phase in WAITING]
         board.set(catalog.OLDEST_WAITING, max(ages, default=0.0))
         stalled = sum(each.silence_s(now) >= STALLED_S for _, each in open_ones)
         board.set(catalog.STALLED_REQUESTS, stalled)
@@ -297,7 +298,7 @@ class Recorder:
             self._instruments.counter(catalog.UPSTREAM_ERRORS).labels(end.fault.value).inc()
         for problem in end.problems:
             self._problem(problem)
-        if exchange.route.reading in _COMPUTED:
+        if exchange.route.reading in COMPUTED:
             self._observe_generation(endpoint, model, end, example)
         elif model in self._names:
             self._residence.use(model, None)

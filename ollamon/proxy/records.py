@@ -10,6 +10,8 @@ class Phase(StrEnum):
 
     RECEIVING = "receiving"
     QUEUED = "queued"
+    LOADING = "loading"
+    PREFILL = "prefill"
     WAITING = "waiting"
     GENERATING = "generating"
     RELAYING = "relaying"
@@ -37,13 +39,19 @@ class RequestInFlight:
     """One request that runs.
 
     Attributes:
+        client: As `RequestKind.client`.
         age_s: Seconds since its head was read.
         phase: What it waits for.
+        chunks: Streamed objects with tokens so far: an estimate of its tokens.
+        chunks_per_second: Since the first of them; None before the second.
     """
 
     id: int
     method: str
     endpoint: str
     model: str
+    client: str
     age_s: float
     phase: Phase
+    chunks: int
+    chunks_per_second: float | None

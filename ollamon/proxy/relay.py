@@ -207,6 +207,14 @@ class Relay:
             client.connected(upstream)
             note_connection(self.meter, time.monotonic() - began)
 
+    def cancel(self, exchange_id: int) -> bool:
+        """End one exchange; say whether it ran."""
+        for client in tuple(self._clients):
+            if client.exchange_id == exchange_id:
+                client.cancel()
+                return True
+        return False
+
     def _stop_accepting(self) -> None:
         if self._server is not None:
             self._server.close()

@@ -33,6 +33,8 @@ class Refusal:
 
 OVERLOAD = Refusal(503, Rejection.OVERLOAD, "too many requests at once; try again")
 DRAINING = Refusal(503, Rejection.DRAINING, "the proxy is stopping; try again")
+# Nobody's standard, but what logs everywhere say; no client library repeats it by itself.
+CANCELLED = Refusal(499, "cancelled", "this request was cancelled on the dashboard")
 SLOW_HEAD = Refusal(408, "head_timeout", "the request's head did not arrive in time")
 SLOW_BODY = Refusal(408, "body_timeout", "the request's body did not arrive in time")
 
@@ -90,7 +92,7 @@ def render(
     """
     body = json.dumps(_document(refusal, dialect), separators=(",", ":")).encode()
     lines = [
-        f"HTTP/1.{minor} {refusal.status} {HTTPStatus(refusal.status).phrase}",
+        f"HTTP/1.{minor} {refusal.status} {_phrase(refusal.status)}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         f"X-Ollamon-Error: {refusal.cause}",
@@ -103,6 +105,10 @@ def render(
         lines.append("Connection: close")
     head = "\r\n".join([*lines, "\r\n"]).encode()
     return head + body if has_body else head
+
+
+def _phrase(status: int) -> str:
+    return "Client Closed Request" if status == CANCELLED.status else HTTPStatus(status).phrase
 
 
 def _document(refusal: Refusal, dialect: Dialect) -> dict[str, object]:

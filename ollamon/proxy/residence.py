@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ollamon.proxy import labels
+
 # Ollama reports a few milliseconds of "load" for a model that is in memory.
 COLD_S = 0.2
 # An expiry is moved by whole uses; its clock jitters by less.
@@ -52,6 +54,12 @@ class Residence:
         # What ended just before a poll may show in the next one only.
         self._used: set[str] = set()
         self._used_before: set[str] = set()
+
+    def holds(self, model: str) -> bool | None:
+        """Say whether a model was in memory at the last poll; None is not known."""
+        if self._now is None or model in (labels.OTHER, labels.UNKNOWN):
+            return None
+        return model in self._now
 
     def use(self, model: str, load_s: float | None) -> bool:
         """Note that a request for a model ended; say whether the model had to be loaded."""

@@ -34,6 +34,9 @@ class Route:
     reading: Reading
 
 
+COMPUTED = (Reading.GENERATION, Reading.EMBEDDING)
+"""Answers for which a model works."""
+
 OTHER = "other"
 
 # ollama:server/routes.go; metrics.md lists the same names as the values of `endpoint`.

@@ -28,6 +28,7 @@ class Ending(StrEnum):
     UPSTREAM_CUT = "upstream closed or reset in the middle of the body"
     CLIENT_TIMEOUT = "the client did not send its body, or did not read, in time"
     SHUTDOWN = "cut by our own stop"
+    CANCELLED = "ended by somebody who watches"
 
 
 class Rejection(StrEnum):
@@ -65,7 +66,13 @@ def ignore(_data: bytes, _now: float) -> None:
 
 
 class Tap(Protocol):
-    """The observing half of one exchange: created when its head was parsed, ended exactly once."""
+    """The observing half of one exchange: created when its head was parsed, ended exactly once.
+
+    Attributes:
+        id: By which the exchange can be named from outside.
+    """
+
+    id: int
 
     def request_read(self, data: bytes) -> None:
         """Body bytes of the request, framing taken off."""

@@ -55,20 +55,18 @@ class Child:
             self.lifeline = None
 
 
-def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: str) -> Child:
+def spawn(spec: ServiceSpec, told: Handover) -> Child:
     """Start the process of a service, in a group of its own.
 
     Args:
         spec: The service.
-        run_id: What all processes of one life of the supervisor share.
-        sockets: As `Handover.sockets`.
-        run_file: As `Handover.run_file`.
+        told: What it is told, if it is one of ours, and the sockets that it inherits.
 
     Raises:
         OSError: The program cannot be run, or the system has no room.
         HandoverError: Its section is too long.
     """
-    line = _handover_line(spec, run_id, sockets, run_file)
+    line = None if spec.section is None else handover.encode(told)
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         output_read, output_write = _pipe(ours, theirs)
         notify_read, notify_write = _pipe(ours, theirs)
@@ -80,8 +78,8 @@ def spawn(spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: 
         _enlarge(output_write)
         os.set_blocking(output_read, False)
         os.set_blocking(notify_read, False)
-        environment = {**os.environ, **_environment(spec, run_id, notify_write)}
-        inherited = [] if line is None else [notify_write, *sockets.values()]
+        environment = {**os.environ, **_environment(spec, told.run_id, notify_write)}
+        inherited = [] if line is None else [notify_write, *told.sockets.values()]
         streams = (stdin, output_write, output_write)
         if spec.through_sudo:
             # It closes all other descriptors.
@@ -116,14 +114,6 @@ def spawn_guard(argv: Sequence[str], run_id: str) -> tuple[int, int]:
     finally:
         os.close(read_end)
     return pid, write_end
-
-
-def _handover_line(
-    spec: ServiceSpec, run_id: str, sockets: Mapping[str, int], run_file: str
-) -> bytes | None:
-    if spec.section is None:
-        return None
-    return handover.encode(Handover(spec.section, run_id, sockets, run_file))
 
 
 def _environment(spec: ServiceSpec, run_id: str, notify: int) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from ollamon import sudo
 from ollamon.errors import HandoverError, ListenError, PortInUseError
+from ollamon.handover import Handover
 from ollamon.supervisor import groundwork, identity, lifecycle, preflight, privileged, reaper
 from ollamon.supervisor.child import Child, spawn
 from ollamon.supervisor.groundwork import Ground
@@ -42,7 +43,7 @@ class World:
     """What all keepers of a stack share.
 
     Attributes:
-        run_file: As `Handover.run_file`.
+        run_file, token: As in `Handover`.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -50,6 +51,7 @@ class World:
     guard: GuardLink
     run_id: str
     run_file: str
+    token: str
     start_task: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -283,6 +285,12 @@ class Keeper:
             case _:
                 assert_never(action)
 
+    def _told(self) -> Handover:
+        world = self._world
+        token = world.token if self.spec.knows_token else ""
+        section = self.spec.section or {}
+        return Handover(section, world.run_id, self._ground.sockets.open(), world.run_file, token)
+
     def _spawn(self) -> None:
         self._seen = Observation()
         self.stop_limit_s = None
@@ -293,8 +301,7 @@ class Keeper:
             self._report_no_process(taken, is_final=True)
             return
         try:
-            world = self._world
-            child = spawn(self.spec, world.run_id, self._ground.sockets.open(), world.run_file)
+            child = spawn(self.spec, self._told())
         except PortInUseError as error:
             # All are closed by now, so what is taken is a stranger's.
             detail = preflight.describe_taken(self.spec.listens) or str(error)

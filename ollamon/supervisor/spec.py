@@ -122,6 +122,7 @@ class ServiceSpec:
         data_lock: File to hold an flock on while the service exists, or None.
         files: Written, atomically and for the user alone, before the first start.
         address: Shown behind the name in the start view.
+        knows_token: It is told `Handover.token`.
         through_sudo: `argv` runs it as root, so that it gets stdin, stdout and stderr alone, and
             says READY=1 and WATCHDOG=1 on stdout. We cannot kill it: it ends with its lifeline.
         reload_signal: What lets it read `files` anew, or None when only a restart does.
@@ -146,6 +147,7 @@ class ServiceSpec:
     address: str = ""
     through_sudo: bool = False
     reload_signal: int | None = None
+    knows_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

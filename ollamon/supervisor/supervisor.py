@@ -186,7 +186,10 @@ class Supervisor:
         self._guard.start()
         run_file = str(self._stack.runtime.absolute() / messages.RUN_NAME)
         self._world = World(
-            self._loop, self._reaper, self._guard, self.run_id, run_file, tasks.create_task
+            *(self._loop, self._reaper, self._guard, self.run_id, run_file),
+            # Written down nowhere: it lives as long as this process.
+            secrets.token_urlsafe(),
+            tasks.create_task,
         )
         self._view = self._open_console(held)
         for service in self._stack.services:

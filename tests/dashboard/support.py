@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
@@ -18,6 +20,7 @@ from wsproto.events import CloseConnection, Event, RejectConnection, Request, Te
 from wsproto.extensions import PerMessageDeflate
 
 from ollamon.handover import Handover, encode
+from tests.fakes.children import TOKEN
 
 WAIT_S = 30.0
 Found = TypeVar("Found")
@@ -146,7 +149,7 @@ class Child:
             kept.close()
         self.notices = os.fdopen(reading)
         assert self.process.stdin
-        self.process.stdin.write(encode(Handover(section, "0badcafe", sockets)))
+        self.process.stdin.write(encode(Handover(section, "0badcafe", sockets, token=TOKEN)))
         self.process.stdin.flush()
         self.told: list[str] = []
         self.sockets: list[Socket] = []
@@ -167,6 +170,19 @@ class Child:
             return answer.status, answer.read(), answer.headers
         finally:
             connection.close()
+
+    def post(self, path: str, **headers: str) -> tuple[int, bytes]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            method="POST",
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
 
     def tick(self) -> dict[str, Any]:
         return json.loads(self.get("/api/metrics")[1])

@@ -18,7 +18,10 @@ from tests.dashboard.history.made import record
 from tests.dashboard.test_feed import PLAN, FakeOwn
 
 HOST = "localhost:3001"
-TEMPLATE = "<body data-demo={{ demo }} data-run={{ run_id }}>{{ version }}</body>"
+TEMPLATE = (
+    "<meta content={{ token }}>"
+    "<body data-demo={{ demo }} data-run={{ run_id }}>{{ version }}</body>"
+)
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def journal() -> Journal:
 
 @pytest.fixture
 def made(feed, journal) -> tuple[Flask, SocketIO]:
-    settings = Settings(PageAccess.of(3001), "cafe0001", "1.2.3", is_demo=True)
+    settings = Settings(PageAccess.of(3001), "cafe0001", "secret", "1.2.3", is_demo=True)
     app, socketio = create_app(settings, feed, journal, async_mode="threading")
     app.jinja_loader = DictLoader({"index.html": TEMPLATE})
     return app, socketio
@@ -57,7 +60,7 @@ def get(made):
 
 def test_the_page_knows_demo_version_and_run(get):
     answer = get("/")
-    assert answer.text == "<body data-demo=True data-run=cafe0001>1.2.3</body>"
+    assert answer.text == "<meta content=secret><body data-demo=True data-run=cafe0001>1.2.3</body>"
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -144,6 +147,39 @@ def test_requests_as_a_file_hold_no_formula(get):
 def test_a_bad_question_about_requests_is_explained(get):
     answer = get("/api/requests?limit=501")
     assert (answer.status_code, answer.json) == (400, {"error": "limit: expected 1 to 500"})
+
+
+def test_a_cancel_is_passed_on_with_the_token(made, journal):
+    asked = []
+
+    def cancel(request_id: int, token: str) -> tuple[int, bytes]:
+        asked.append((request_id, token))
+        return 404, b'{"error":"no request of this id is in flight"}'
+
+    journal.cancel = cancel
+    client = made[0].test_client()
+    fields = {"Host": HOST, "X-Ollamon-Token": "secret"}
+    answer = client.post("/api/requests/1806336000000001/cancel", headers=fields)
+    assert (answer.status_code, answer.json["error"][:10]) == (404, "no request")
+    assert asked == [(1806336000000001, "secret")]
+    for wrong in (
+        {"X-Ollamon-Token": "x"},
+        {"X-Ollamon-Token": ""},
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example:3001"},
+    ):
+        refused = client.post("/api/requests/5/cancel", headers=fields | wrong)
+        assert refused.status_code == 403
+    assert len(asked) == 1
+    assert client.get("/api/requests/5/cancel", headers=fields).status_code == 405
+
+
+def test_a_cancel_that_reaches_no_proxy_is_said(made):
+    fields = {"Host": HOST, "X-Ollamon-Token": "secret"}
+    answer = made[0].test_client().post("/api/requests/5/cancel", headers=fields)
+    assert answer.status_code == 502
+    assert answer.json["error"].startswith("cannot reach http://127.0.0.1:9/api/requests/5/cancel")
 
 
 def test_health(get, feed):

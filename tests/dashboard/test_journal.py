@@ -1,6 +1,7 @@
 import json
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ollamon.dashboard.history import requests
 from ollamon.dashboard.history.file import HistoryFile
 from ollamon.dashboard.history.log import RequestLog, Retention
 from ollamon.dashboard.history.requests import Wanted
-from ollamon.dashboard.journal import PAGE_ROWS, Journal
+from ollamon.dashboard.journal import PAGE_ROWS, SETTLE_EVERY_S, SETTLED_S, Journal
 from tests.dashboard.ring_server import RingServer
 
 RUNNING = {"id": 7, "endpoint": "/api/chat", "model": "qwen3:8b", "phase": "generating"}
@@ -113,6 +114,39 @@ def test_what_the_proxy_had_to_forget_is_counted(desk, caplog):
         desk.journal.take()
     assert "20 requests ended and were forgotten" in caplog.text
     assert desk.kept() == [1, 2, 3, 4, 5, *range(26, 36)]
+
+
+def test_energy_that_is_known_later_is_written_later(desk):
+    now = time.time()
+    desk.journal = Journal(
+        desk.proxy.url, desk.log, in_thread=lambda work: work(), has_energy=True, clock=lambda: now
+    )
+    start = desk.proxy.ring.start
+    desk.proxy.end(3)
+    desk.journal.take()
+    assert desk.journal.settle() == []
+    desk.proxy.ring.settle(start + 2, 12.5)
+    assert desk.journal.settle() == []
+    now += SETTLE_EVERY_S
+    (row,) = desk.journal.settle()
+    assert (row.seq, row.joules) == (start + 2, 12.5)
+    desk.proxy.ring.settle(start + 3, 1.5)
+    now += SETTLE_EVERY_S
+    assert [row.seq for row in desk.journal.settle()] == [start + 3]
+    assert [row.joules for row in desk.journal.page(Wanted(9))] == [1.5, 12.5, None]
+    now += SETTLED_S
+    desk.journal.settle()
+    asked = len(desk.proxy.asked)
+    now += SETTLE_EVERY_S
+    assert (desk.journal.settle(), len(desk.proxy.asked)) == ([], asked)
+
+
+def test_without_a_helper_nobody_asks_for_energy(desk):
+    desk.proxy.end(3)
+    desk.journal.take()
+    desk.proxy.ring.settle(desk.proxy.ring.start + 2, 12.5)
+    assert desk.journal.settle() == []
+    assert len(desk.proxy.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ollamon.handover import Handover
 
 PATIENCE_S = 60.0
 RUN_ID = "0a1b2c3d"
+TOKEN = "what only children know"
 
 
 @dataclass
@@ -68,7 +69,9 @@ class Child:
         for taken in self._sockets.values():
             taken.close()
         self._sockets.clear()
-        self.process.stdin.write(handover.encode(Handover(section, RUN_ID, descriptors)))
+        self.process.stdin.write(
+            handover.encode(Handover(section, RUN_ID, descriptors, token=TOKEN))
+        )
         self.process.stdin.flush()
 
     def _what(self) -> tuple[str, str]:

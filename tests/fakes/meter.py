@@ -24,6 +24,8 @@ class RecordingTap:
         calls: Name of each call, in order.
     """
 
+    id: int
+
     method: str
     route: Route
     failing: frozenset[str] = frozenset()
@@ -90,7 +92,7 @@ class RecordingMeter:
         self.traces.append(trace)
         if "began" in self.failing:
             raise Boom("began")
-        self.taps.append(RecordingTap(method, route, self.failing))
+        self.taps.append(RecordingTap(len(self.taps) + 1, method, route, self.failing))
         return self.taps[-1]
 
     def connected(self, seconds: float) -> None:

@@ -49,9 +49,16 @@ class Server:
         self.upstream = UpstreamState()
         self.is_draining = False
         self.port = 0
+        self.token = "open sesame"
+        self.running: set[int] = {7}
+
+    def _cancel(self, request_id: int) -> bool:
+        is_running = request_id in self.running
+        self.running.discard(request_id)
+        return is_running
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["Server"]:
+    async def running_server(self) -> AsyncIterator["Server"]:
         sock = socket.create_server(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
         view = admin.AdminView(
@@ -61,6 +68,8 @@ class Server:
             PageAccess.of(self.port),
             lambda: self.is_draining,
             lambda: self.upstream,
+            self._cancel,
+            self.token,
         )
         runner = await admin.start(sock, view)
         try:
@@ -85,7 +94,7 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with Server().running() as made:
+    async with Server().running_server() as made:
         yield made
 
 
@@ -254,6 +263,55 @@ async def test_a_bad_question_is_explained(server, query):
     response, body = await server.ask(f"/api/requests?{query}")
     assert response.status == 400
     assert json.loads(body)["error"].startswith(query.partition("=")[0] + ": ")
+
+
+async def test_who_knows_the_token_may_cancel(server):
+    answers = [
+        await server.ask("/api/requests/7/cancel", "POST", X_Ollamon_Token="open sesame")
+        for _ in range(2)
+    ]
+    assert [answer.status for answer, _ in answers] == [200, 404]
+    assert json.loads(answers[0][1]) == {"cancelled": True}
+    assert server.running == set()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"X_Ollamon_Token": ""},
+        {"X_Ollamon_Token": "open sesam"},
+        {"X_Ollamon_Token": "caf\xe9"},
+        {"X_Ollamon_Token": "open sesame", "Origin": "http://evil.example"},
+        {"X_Ollamon_Token": "open sesame", "Host": "evil.example"},
+        {"X_Ollamon_Token": "open sesame", "Sec_Fetch_Site": "cross-site"},
+    ],
+)
+async def test_nobody_else_may_cancel(server, fields):
+    response, _ = await server.ask("/api/requests/7/cancel", "POST", **fields)
+    assert response.status == 403
+    assert server.running == {7}
+
+
+async def test_without_a_token_nobody_may_cancel():
+    server = Server()
+    server.token = ""
+    async with server.running_server() as server:
+        response, _ = await server.ask("/api/requests/7/cancel", "POST", X_Ollamon_Token="")
+        assert response.status == 403
+
+
+@pytest.mark.parametrize("path", ["x", "-1", "7/more", "9" * 19, ""])
+async def test_what_is_no_id_is_not_found(server, path):
+    response, _ = await server.ask(
+        f"/api/requests/{path}/cancel", "POST", X_Ollamon_Token="open sesame"
+    )
+    assert response.status == 404
+
+
+async def test_a_get_cancels_nothing(server):
+    response, _ = await server.ask("/api/requests/7/cancel", X_Ollamon_Token="open sesame")
+    assert (response.status, server.running) == (405, {7})
 
 
 HOST_AND_ORIGIN: list[tuple[str, Callable[[int], dict[str, str]], int]] = [

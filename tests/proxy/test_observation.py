@@ -124,4 +124,6 @@ def test_a_route_that_tells_nothing_is_counted_and_not_read():
 
 def test_a_running_request_tells_its_age_and_phase():
     tap = observe(Heard())
-    assert tap.view(12.5) == RequestInFlight(7, "POST", "/api/chat", "unknown", 2.5, "receiving")
+    assert tap.view(12.5, tap.phase) == RequestInFlight(
+        *(7, "POST", "/api/chat", "unknown", "unknown", 2.5, "receiving", 0, None)
+    )

@@ -16,6 +16,8 @@ CASES = {
     "not modified": (Ending.COMPLETE, 304, None, "ok", None),
     "a complete 4xx": (Ending.COMPLETE, 404, None, "client_error", None),
     "a complete 5xx": (Ending.COMPLETE, 503, None, "upstream_error", "status_5xx"),
+    "cancelled before a head": (Ending.CANCELLED, 499, None, "cancelled", None),
+    "cancelled after all was there": (Ending.CANCELLED, 200, OPEN, "cancelled", None),
     "left before a head": (Ending.CLIENT_GONE, None, None, "client_abort", None),
     "left in mid-stream": (Ending.CLIENT_GONE, 200, OPEN, "client_abort", None),
     "left after the marker": (Ending.CLIENT_GONE, 200, WHOLE, "ok", None),

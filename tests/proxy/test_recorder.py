@@ -695,7 +695,15 @@ def test_what_runs_is_shown_by_phase_with_its_age_and_silence(stack):
         tap.request_complete(30.0)
     assert stack.value(catalog.OLDEST_WAITING) == 80
     reads = [tap.answer_began(NDJSON, 40.0) for tap in taps[2:]]
-    expected = {"receiving": 1, "queued": 0, "waiting": 1, "generating": 1, "relaying": 1}
+    expected = {
+        "queued": 0,
+        "loading": 0,
+        "prefill": 0,
+        "receiving": 1,
+        "waiting": 1,
+        "generating": 1,
+        "relaying": 1,
+    }
     assert phases() == expected
     # The clock stands at 100 s.
     assert stack.value(catalog.STALLED_REQUESTS) == 2
@@ -826,3 +834,17 @@ def test_a_client_that_left_had_its_part(metered):
 def test_without_a_helper_no_request_has_an_energy(stack):
     stack.chat(SAYS, ENDS)
     assert stack.recorder.recent()[-1].joules is None
+
+
+def test_a_request_that_runs_tells_who_asks_and_what_came_so_far(stack):
+    tap = stack.recorder.began("POST", CHAT, 1.0, ClientKind.OLLAMA_JS)
+    tap.request_read(b'{"model":"tiny"}')
+    tap.request_complete(2.0)
+    (waiting,) = stack.recorder.in_flight()
+    read = tap.answer_began(NDJSON, 3.0)
+    for moment in (3.0, 3.5, 4.0):
+        read(SAYS, moment)
+    (running,) = stack.recorder.in_flight()
+    tap.ended(Ending.CLIENT_GONE, 200, 5.0)
+    assert (waiting.chunks, waiting.chunks_per_second, waiting.client) == (0, None, "ollama-js")
+    assert (running.chunks, running.chunks_per_second, running.phase) == (3, 2.0, "generating")

@@ -60,6 +60,12 @@ class RequestLog:
         if waiting:
             self._memory.execute("DELETE FROM requests")
 
+    def settle(self, records: Sequence[RequestRecord]) -> None:
+        """Write the energy of records that are kept already; without a file it is forgotten."""
+        requests.settle(self._memory, records)
+        with contextlib.suppress(HistoryError):
+            self._file.write(lambda connection: requests.settle(connection, records))
+
     def select(self, wanted: Wanted) -> list[RequestRecord]:
         """Return the rows that are wanted, the newest first."""
         found = requests.select(self._memory, wanted)

@@ -66,6 +66,12 @@ def insert(connection: sqlite3.Connection, records: Iterable[RequestRecord]) -> 
     connection.executemany(_INSERT, records)
 
 
+def settle(connection: sqlite3.Connection, records: Iterable[RequestRecord]) -> None:
+    """Write the energy of rows that are there; it is known only after a request ended."""
+    energies = [(record.joules, record.seq) for record in records]
+    connection.executemany("UPDATE requests SET joules = ? WHERE seq = ?", energies)
+
+
 def select(connection: sqlite3.Connection, wanted: Wanted) -> list[RequestRecord]:
     """Return the rows that are wanted, the newest first."""
     conditions: list[str] = []

@@ -1,7 +1,7 @@
-"""GET for the sources: short, bounded, past every HTTP proxy, with errors in plain words."""
+"""HTTP for the sources: short, bounded, past every HTTP proxy, with errors in plain words."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import requests
 import urllib3
@@ -27,9 +27,20 @@ def get(session: requests.Session, url: str, *, limit: int = MAX_BYTES) -> tuple
     Raises:
         SourceError: No connection, no whole answer within 3 s, or one longer than `limit`.
     """
-    deadline = time.monotonic() + TIMEOUT_S
+    return _ask(session, requests.Request("GET", url), limit)
+
+
+def post(session: requests.Session, url: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
+    """Send these header fields and no body; else as `get`."""
+    return _ask(session, requests.Request("POST", url, headers=dict(fields)), MAX_BYTES)
+
+
+def _ask(session: requests.Session, request: requests.Request, limit: int) -> tuple[int, bytes]:
+    url, deadline = request.url, time.monotonic() + TIMEOUT_S
     try:
-        with session.get(url, timeout=TIMEOUT_S, stream=True, allow_redirects=False) as response:
+        with session.send(
+            session.prepare_request(request), timeout=TIMEOUT_S, stream=True, allow_redirects=False
+        ) as response:
             body = bytearray()
             for piece in response.iter_content(_PIECE):
                 body += piece
