@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from ollamon.cli.fetch import get
+from ollamon.cli.fetch import Answer, get
 from ollamon.cli.words import Mark
 
 TIMEOUT_S = 1.0
@@ -50,12 +51,23 @@ class Upstream:
         return self.detail
 
 
-def look(url: str, timeout_s: float = TIMEOUT_S) -> Upstream:
-    """Ask `GET /api/version`, past any proxy that the environment names."""
+def look(
+    url: str, timeout_s: float = TIMEOUT_S, ask: Callable[[str, str], Answer] | None = None
+) -> Upstream:
+    """Ask `GET /api/version`, past any proxy that the environment names.
+
+    Args:
+        url: Of the server.
+        timeout_s: Of the look.
+        ask: Server and target -> answer, instead of a look of its own.
+    """
     import http.client
 
     try:
-        status, body, _ = get(url, "/api/version", timeout_s=timeout_s, most=MAX_ANSWER)
+        if ask is not None:
+            status, body, _ = ask(url, "/api/version")
+        else:
+            status, body, _ = get(url, "/api/version", timeout_s=timeout_s, most=MAX_ANSWER)
     except TimeoutError:
         return _down(url, f"no answer in {timeout_s:g} s")
     except OSError as error:

@@ -2,7 +2,6 @@ import json
 import socket
 import stat
 import tarfile
-import time
 
 import pexpect
 import pytest
@@ -105,9 +104,7 @@ def test_offline_nobody_is_asked(stack):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         change(stack, "http://127.0.0.1:9", url)
-        began = time.monotonic()
         text = stack.run("doctor", "--offline")
-        assert time.monotonic() - began < 2
         silent.settimeout(0)
         with pytest.raises(BlockingIOError):
             silent.accept()

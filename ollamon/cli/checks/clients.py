@@ -57,6 +57,8 @@ def _fine(world: World) -> Finding:
     listen = world.loaded.config.proxy.listen
     if _host(world):
         return fine("clients", f"OLLAMA_HOST names the proxy, {listen}")
+    if is_own_proxy(upstream_of(""), str(listen)):
+        return fine("clients", f"the proxy is where clients call unasked, {listen}")
     evidence = f"OLLAMA_HOST is not set here; what shall be seen must call {listen.url}"
     return fine("clients", evidence, _export(world))
 
@@ -116,7 +118,7 @@ def _connected(world: World) -> Iterator[Finding]:
     ours = _own_pids(world)
     pids = {
         each.pid
-        for each in world.sight.connections
+        for each in world.sight.connections or ()
         if each.peer_port == parts.port and each.pid and each.pid not in ours
     }
     named = sorted({_name(pid) for pid in pids} - {""})

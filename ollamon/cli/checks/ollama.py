@@ -49,7 +49,7 @@ def check(world: World) -> Iterator[Finding]:
 
 
 def _asked(world: World, url: str) -> Iterator[Finding]:
-    found = look(url)
+    found = look(url, ask=world.sight.ask)
     if found.kind is Kind.DOWN and _will_be_started(world):
         yield fine("ollama", "managed: starts with the stack")
     elif found.kind is Kind.OLLAMA:
@@ -77,6 +77,9 @@ def exposed(world: World, url: str) -> str:
     parts = urlsplit(url)
     if not is_loopback(parts.hostname or "") or parts.port is None:
         return ""
+    if world.sight.connections is None:
+        address = world.sight.reached(parts.port)
+        return f"{address}:{parts.port}" if address else ""
     for each in world.sight.listening(parts.port):
         if not is_loopback(each.host):
             return f"{each.host}:{each.port}"

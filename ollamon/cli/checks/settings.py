@@ -1,6 +1,9 @@
 """The variables of the Ollama that runs: which of them hide problems."""
 
+import shlex
+import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ollamon.cli.checks import hidden
@@ -9,8 +12,10 @@ from ollamon.cli.checks.world import World
 from ollamon.config.model import OllamaMode
 from ollamon.config.values import is_loopback
 from ollamon.supervisor import identity
-from ollamon.supervisor.owners import Owner, owner_of
+from ollamon.supervisor.owners import owner_of
 
+UNIT = "ollama.service"
+TIMEOUT_S = 1.0
 HIDES = Kind(
     "ollama-setting",
     "settings",
@@ -36,45 +41,85 @@ ORIGINS = Kind(
 KINDS = (HIDES, LOUD, ORIGINS)
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is known of the variables.
+
+    Attributes:
+        whose: As a sentence begins.
+        unit: The systemd unit where they are changed, "" when there is none.
+    """
+
+    whose: str
+    unit: str
+    variables: Mapping[str, str]
+
+
 def check(world: World) -> Iterator[Finding]:
-    """Read them from the server's process where that is allowed, else from this shell."""
+    """Read them from the server's process or unit where that is allowed, else from this shell."""
     config = world.loaded.config
     if config.demo.enabled or config.ollama.mode is OllamaMode.OFF:
         return
-    owner, variables = _of_server(config.ollama.url)
-    whose = "Ollama's" if variables else "this shell's"
-    found = list(_judged(variables or _of_shell(world), owner, whose))
+    known = _of_server(world) or _of_shell(world)
+    found = list(judge(known))
     yield from found
     if not found:
-        number = sum(name.startswith("OLLAMA_") for name in variables or world.environment)
-        yield fine("settings", f"{whose} {number} OLLAMA_* variables hide nothing")
+        number = sum(name.startswith("OLLAMA_") for name in known.variables)
+        yield fine("settings", f"{known.whose} {number} OLLAMA_* variables hide nothing")
 
 
-def _of_server(url: str) -> tuple[Owner | None, Mapping[str, str]]:
-    """Return who listens there, and its variables; {} when they may not be read."""
-    parts = urlsplit(url)
-    if not is_loopback(parts.hostname or "") or parts.port is None:
-        return None, {}
-    owner = owner_of(parts.port)
-    return owner, identity.environment_of(owner.pid) if owner else {}
-
-
-def _of_shell(world: World) -> Mapping[str, str]:
-    """What a server started from here would get."""
-    return {**world.environment, **world.loaded.config.ollama.env}
-
-
-def _judged(variables: Mapping[str, str], owner: Owner | None, whose: str) -> Iterator[Finding]:
+def judge(known: Settings) -> Iterator[Finding]:
+    """Say what they hide."""
+    variables = known.variables
     for name, sentence in hidden.judge(variables):
-        yield HIDES.found(f"{whose} {name}={variables[name]}: {sentence}", _fix(name, owner))
+        evidence = f"{known.whose} {name}={variables[name]}: {sentence}"
+        yield HIDES.found(evidence, _fix(name, known.unit))
     for name in hidden.debug(variables):
-        evidence = f"{whose} {name}={variables[name]}: requests are written into its log"
-        yield LOUD.found(evidence, _fix(name, owner))
+        evidence = f"{known.whose} {name}={variables[name]}: requests are written into its log"
+        yield LOUD.found(evidence, _fix(name, known.unit))
     if origins := hidden.origins(variables):
-        yield ORIGINS.found(f"{whose} OLLAMA_ORIGINS={origins}", _fix("OLLAMA_ORIGINS", owner))
+        evidence = f"{known.whose} OLLAMA_ORIGINS={origins}"
+        yield ORIGINS.found(evidence, _fix("OLLAMA_ORIGINS", known.unit))
 
 
-def _fix(name: str, owner: Owner | None) -> str:
-    if owner is not None and owner.unit:
-        return f"sudo systemctl edit {owner.unit}      (remove {name})"
+def _fix(name: str, unit: str) -> str:
+    if unit:
+        return f"sudo systemctl edit {unit}      (remove {name})"
     return f"unset {name}      (and start Ollama again)"
+
+
+def _of_server(world: World) -> Settings | None:
+    """Return those of the server that listens here; None when they may not be read."""
+    parts = urlsplit(world.loaded.config.ollama.url)
+    if not is_loopback(parts.hostname or "") or parts.port is None:
+        return None
+    if not world.sight.listening(parts.port) and world.sight.connections is not None:
+        return None
+    owner = owner_of(parts.port)
+    if owner is None:
+        return _of_unit(world)
+    variables = identity.environment_of(owner.pid)
+    return Settings("Ollama's", owner.unit, variables) if variables else _of_unit(world)
+
+
+def _of_unit(world: World) -> Settings | None:
+    """Another user's process tells nobody its variables, and its unit tells everybody."""
+    systemctl = world.find("systemctl")
+    if systemctl is None:
+        return None
+    command = [systemctl, "show", UNIT, "--property=Environment", "--value"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+        pairs = (word.partition("=") for word in shlex.split(done.stdout))
+        variables = {name: text for name, _, text in pairs}
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return Settings(f"{UNIT}'s", UNIT, variables) if variables else None
+
+
+def _of_shell(world: World) -> Settings:
+    """What a server started from here would get."""
+    variables = {**world.environment, **world.loaded.config.ollama.env}
+    return Settings("this shell's", "", variables)

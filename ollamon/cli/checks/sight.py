@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import psutil
 
 from ollamon.cli.fetch import Answer, get
+from ollamon.config.values import is_loopback
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 1.0
+# Of an address that this machine itself has.
+OWN_TIMEOUT_S = 0.2
 MAX_ANSWER = 8 * 1024 * 1024
 
 
@@ -39,7 +43,9 @@ class Sight:
     """
 
     is_offline: bool = False
-    _answers: dict[tuple[str, str], Answer | Exception] = field(default_factory=dict)
+    _answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    # A server that does not answer costs its timeout once.
+    _dead: dict[str, Exception] = field(default_factory=dict)
 
     def ask(self, base: str, target: str) -> Answer:
         """Return the answer to a GET.
@@ -50,20 +56,20 @@ class Sight:
         """
         key = (base, target)
         if key not in self._answers:
-            try:
-                self._answers[key] = self.ask_anew(base, target)
-            except (OSError, http.client.HTTPException) as error:
-                self._answers[key] = error
-        found = self._answers[key]
-        if isinstance(found, Exception):
-            raise found
-        return found
+            self._answers[key] = self.ask_anew(base, target)
+        return self._answers[key]
 
     def ask_anew(self, base: str, target: str) -> Answer:
         """As `ask`, without remembering."""
         if self.is_offline:
             raise ConnectionError("not asked")
-        return get(base, target, timeout_s=TIMEOUT_S, most=MAX_ANSWER)
+        if base in self._dead:
+            raise self._dead[base]
+        try:
+            return get(base, target, timeout_s=TIMEOUT_S, most=MAX_ANSWER)
+        except (OSError, http.client.HTTPException) as error:
+            self._dead[base] = error
+            raise
 
     def document(self, base: str, target: str) -> dict[str, Any] | None:
         """Return the JSON object that a GET is answered with; None when there is none."""
@@ -83,12 +89,12 @@ class Sight:
         return answer.body.decode(errors="replace") if answer.status == 200 else ""
 
     @cached_property
-    def connections(self) -> tuple[Connection, ...]:
-        """The TCP sockets that this user may see; none on macOS, which tells root only."""
+    def connections(self) -> tuple[Connection, ...] | None:
+        """The TCP sockets of this machine; None on macOS, which tells root only."""
         try:
             found = psutil.net_connections(kind="tcp")
         except (psutil.Error, OSError):
-            return ()
+            return None
         return tuple(
             Connection(
                 each.laddr.ip.removeprefix("::ffff:"),
@@ -102,4 +108,19 @@ class Sight:
 
     def listening(self, port: int) -> list[Connection]:
         """Return who listens on a port."""
-        return [each for each in self.connections if each.port == port and each.peer_port is None]
+        found = self.connections or ()
+        return [each for each in found if each.port == port and each.peer_port is None]
+
+    def reached(self, port: int) -> str:
+        """Return an address of this machine beyond loopback on which a port answers, or ""."""
+        if self.is_offline:
+            return ""
+        for addresses in psutil.net_if_addrs().values():
+            for each in addresses:
+                if each.family is socket.AF_INET and not is_loopback(each.address):
+                    try:
+                        socket.create_connection((each.address, port), OWN_TIMEOUT_S).close()
+                    except OSError:
+                        continue
+                    return each.address
+        return ""

@@ -29,6 +29,8 @@ def test_clients_of_this_shell(world):
     assert one(clients.check(here)).fix == f"export OLLAMA_HOST={listen}"
     through = replace(here, environment={"OLLAMA_HOST": str(listen)})
     assert one(clients.check(through)).severity is Severity.OK
+    there = world({"proxy": {"listen": "127.0.0.1:11434"}, "ollama": {"url": "http://127.0.0.1:1"}})
+    assert "where clients call unasked" in one(clients.check(there)).evidence
     past = replace(here, environment={"OLLAMA_HOST": "127.0.0.1:11434"})
     finding = one(clients.check(past))
     assert (finding.id, finding.fix) == ("clients-past", f"export OLLAMA_HOST={listen}")

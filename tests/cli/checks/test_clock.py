@@ -39,11 +39,14 @@ def test_the_kernels_count_tells_of_a_clock_that_was_set(world):
     assert "set back" in one(clock.check(world(status=back))).evidence
 
 
-def test_a_server_with_another_time_is_named(world):
+def test_a_server_with_another_time_is_named(world, monkeypatch):
     with answering(200, b"{}", Date=formatdate(time.time() - 600, usegmt=True)) as url:
         document = {"prometheus": {"mode": "external", "url": url}}
         assert one(clock.check(world(document, is_offline=True))).severity is Severity.OK
-        finding = one(clock.check(world(document)))
+        # Here, whatever it says, it has our clock.
+        assert one(clock.check(world(document))).severity is Severity.OK
+        monkeypatch.setattr(clock, "is_loopback", lambda host: False)
+        finding = one(clock.check(world({**document, "demo": {"enabled": True}})))
     assert finding.id == "clock-apart"
     assert finding.evidence.startswith("Prometheus is 10 m ")
     assert finding.evidence.endswith("behind this machine")

@@ -1,8 +1,10 @@
 import socket
+import types
 
+import psutil
 import pytest
 
-from ollamon.cli.checks import ollama
+from ollamon.cli.checks import ollama, sight
 from ollamon.cli.checks.finding import Severity
 from ollamon.supervisor.owners import Owner
 from tests.cli.checks.conftest import one
@@ -55,6 +57,39 @@ def test_an_ollama_that_the_network_reaches_is_a_warning(world, monkeypatch, uni
         assert ollama.exposed(here, f"http://192.0.2.1:{port}") == ""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         assert ollama.exposed(world(), f"http://localhost:{listening.getsockname()[1]}") == ""
+
+
+def test_where_sockets_are_not_shown_its_own_address_tells(world, monkeypatch):
+    """macOS shows sockets to root only."""
+    monkeypatch.setattr(psutil, "net_connections", raising)
+    own = [types.SimpleNamespace(family=socket.AF_INET, address="127.0.0.2")]
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": own})
+    monkeypatch.setattr(sight, "is_loopback", lambda host: host == "127.0.0.1")
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        port = listening.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        assert ollama.exposed(world(), url) == f"127.0.0.2:{port}"
+        assert ollama.exposed(world(is_offline=True), url) == ""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        assert ollama.exposed(world(), f"http://127.0.0.1:{listening.getsockname()[1]}") == ""
+
+
+def raising(kind: str) -> None:
+    raise psutil.AccessDenied
+
+
+def test_a_server_that_does_not_answer_costs_its_timeout_once(monkeypatch):
+    asked = []
+
+    def get(base: str, target: str, **_: object) -> None:
+        asked.append(target)
+        raise TimeoutError
+
+    monkeypatch.setattr(sight, "get", get)
+    look = sight.Sight()
+    assert look.document("http://x", "/a") is None
+    assert look.text("http://x", "/b") == ""
+    assert asked == ["/a"]
 
 
 def test_the_demo_and_one_that_is_off_are_not_asked(world):

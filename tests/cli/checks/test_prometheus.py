@@ -10,8 +10,10 @@ from ollamon.cli.checks.finding import Severity
 from ollamon.config.model import Config
 from tests.cli.checks.conftest import one
 from tests.cli.servers import answering, routing, saying
+from tests.cli.test_table import PROXY, STATUS
 from tests.system.stack import free_ports
 
+RUNS = replace(STATUS, children=(PROXY,))
 METRIC = "ollama_proxy_requests_accepted_total"
 
 
@@ -73,7 +75,7 @@ def test_an_external_engine_is_asked(world):
     assert check(nobody, is_offline=True).severity is Severity.OK
 
 
-def scraped(world, targets: object, *, kept: bool = True, served: bytes = b""):
+def scraped(world, targets: object, *, kept: bool = True, served: bytes = b"", runs: bool = True):
     """What is found where an engine has such targets; the proxy's metrics are on the same port."""
     result = [{"metric": {}, "value": [0, "1"]}] if kept else []
     routes = {
@@ -88,7 +90,7 @@ def scraped(world, targets: object, *, kept: bool = True, served: bytes = b""):
             "prometheus": {"mode": "external", "url": url},
             "proxy": {"metrics_listen": listen},
         }
-        here = world(document)
+        here = world(document, status=RUNS if runs else None)
         first, *rest = prometheus.check(here)
         assert first.severity is Severity.OK
         return rest, listen.rpartition(":")[2]
@@ -118,6 +120,8 @@ def test_a_target_that_is_down_says_why(world):
     finding = one(found)
     assert finding.id == "prometheus-target-down"
     assert finding.evidence.endswith("/metrics: connection refused")
+    # Without the stack that is how it has to be.
+    assert scraped(world, [a_target(health="down")], runs=False)[0] == []
 
 
 def test_names_that_a_relabelling_drops_are_missed(world):

@@ -1,6 +1,7 @@
 """What hides problems; and that the variables are those of the process that listens."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -8,7 +9,6 @@ import pytest
 
 from ollamon.cli.checks import hidden, settings
 from ollamon.cli.checks.finding import Severity
-from ollamon.supervisor.owners import Owner
 from tests.cli.checks.conftest import one
 from tests.system.stack import free_ports
 
@@ -113,7 +113,30 @@ def test_without_a_server_those_of_the_shell_count(world):
     assert list(settings.check(world({"ollama": {"mode": "off"}}))) == []
 
 
-def test_a_unit_is_edited():
-    owner = Owner(7, "ollama", "ollama", "ollama.service", 1.0)
-    found = list(settings._judged({"OLLAMA_DEBUG": "true"}, owner, "Ollama's"))
-    assert one(found).fix.startswith("sudo systemctl edit ollama.service")
+@pytest.fixture
+def systemctl(tmp_path):
+    """One that tells the variables of the unit, and nothing else."""
+    program = tmp_path / "systemctl"
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$*" = "show ollama.service --property=Environment --value" ] || exit 1\n'
+        """echo 'OLLAMA_DEBUG=1 "OLLAMA_ORIGINS=http://a.lan, *"'\n"""
+    )
+    program.chmod(0o755)
+    return {"systemctl": str(program)}.get
+
+
+def test_another_users_server_is_known_by_its_unit(world, systemctl, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        document = {"ollama": {"url": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
+        # To others than root the kernel tells neither pid nor variables.
+        monkeypatch.setattr(settings, "owner_of", lambda port: None)
+        debug, origins = settings.check(world(document, find=systemctl))
+        assert (debug.id, origins.id) == ("ollama-logs-prompts", "ollama-origins")
+        assert debug.evidence.startswith("ollama.service's OLLAMA_DEBUG=1: ")
+        assert debug.fix == "sudo systemctl edit ollama.service      (remove OLLAMA_DEBUG)"
+        broken = {"systemctl": "/bin/false"}.get
+        assert "this shell's" in one(settings.check(world(document, find=broken))).evidence
+        assert "this shell's" in one(settings.check(world(document))).evidence
+    # Nobody listens: whatever the unit says, it is not what runs.
+    assert "this shell's" in one(settings.check(world(document, find=systemctl))).evidence
