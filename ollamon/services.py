@@ -152,9 +152,9 @@ def _binary(config: Config, find: Find, notes: list[Note]) -> Path | None:
         return Path(found).absolute()
     remedy = how_to_install_prometheus(find)
     if mode is PrometheusMode.MANAGED:
-        way_out = 'set [prometheus] mode = "auto"      (history in memory)'
+        way_out = 'set [prometheus] mode = "auto"      (the dashboard keeps it)'
         raise ProgramMissingError(_missing("prometheus", name, remedy, way_out))
-    text = f"{name} not found: history is kept in the dashboard's memory"
+    text = f"{name} not found: the dashboard keeps the history itself"
     notes.append(Note("prometheus", text, remedy))
     return None
 

@@ -174,7 +174,7 @@ def test_the_dashboard_is_told_what_auto_came_to():
 def test_a_missing_prometheus_is_said_with_what_to_do():
     (note,) = plan(find={"apt-get": "/usr/bin/apt-get"}.get).notes
     assert note.about == "prometheus"
-    assert "not found: history is kept in the dashboard's memory" in note.text
+    assert "not found: the dashboard keeps the history itself" in note.text
     assert note.remedy.startswith("sudo apt install prometheus")
     (note,) = plan(find={"brew": "/opt/homebrew/bin/brew"}.get).notes
     assert note.remedy == "brew install prometheus"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from ollamon.config.model import Config
 from ollamon.metrics import catalog
 from ollamon.metrics.expressions import Comparison, Value, Where
-from ollamon.metrics.narrowing import narrowed
 from ollamon.metrics.panels import Panel, Section, Unit
+from ollamon.metrics.rewriting import narrowed
 from ollamon.metrics.served import panels_of
 
 UID = "ollamon"

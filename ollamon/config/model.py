@@ -149,7 +149,7 @@ class PrometheusMode(StrEnum):
 
 
 class Prometheus(Section):
-    """History: a Prometheus of ours, one that runs already, or the dashboard's own memory."""
+    """History: a Prometheus of ours, one that runs already, or a file of the dashboard's own."""
 
     mode: PrometheusMode = Field(
         PrometheusMode.AUTO,
@@ -181,6 +181,7 @@ class Dashboard(Section):
     listen: Listen = _text("127.0.0.1:3001", "Where the page is served.")
     allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
     interval: Period = _text("5s", "How often the page gets new values.")
+    history_size: Size = _text("200MB", "Disk for samples of up to 90 days; the oldest go first.")
     max_clients: int = Field(200, ge=1, le=10_000, description="Pages that may be open at once.")
     requests_age: Period = _text("30d", "How long ended requests are kept, as numbers only.")
     requests_rows: int = Field(

@@ -22,7 +22,16 @@ from ollamon.metrics import catalog
 from ollamon.metrics.expressions import Expression, Sum, Value
 from ollamon.metrics.series import SeriesStore
 
-RANGES_S = {"5m": 300, "15m": 900, "1h": 3600}
+RANGES_S = {
+    "5m": 300,
+    "15m": 900,
+    "1h": 3600,
+    "6h": 21_600,
+    "24h": 86_400,
+    "7d": 604_800,
+    "30d": 2_592_000,
+    "90d": 7_776_000,
+}
 BLIND_AFTER_S = 30.0
 # What sends to pages is not made for less.
 _SHORTEST_S = 0.1
@@ -164,9 +173,9 @@ class Feed:
         seconds = RANGES_S[name]
         with self._history_lock:
             t, packed = self._histories.get(name, (0.0, b""))
-            if t != self._t or not packed:
+            span = Span.of(self._t or self._clock(), seconds, self._plan.interval_s)
+            if abs(self._t - t) >= span.step_s / 2 or not packed:
                 t = self._t
-                span = Span.of(t or self._clock(), seconds, self._plan.interval_s)
                 document = view.build_history(self._history(span), pause=_yield)
                 packed = gzip.compress(_json(document), compresslevel=5)
                 self._histories[name] = (t, packed)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,9 @@ from ollamon.config.paths import history_file
 from ollamon.config.section import config_of
 from ollamon.dashboard.app import Settings, create_app
 from ollamon.dashboard.feed import Feed, Plan, Sources
-from ollamon.dashboard.history import requests
+from ollamon.dashboard.history import requests, tiers
 from ollamon.dashboard.history.file import HistoryFile
+from ollamon.dashboard.history.keeper import Keeper
 from ollamon.dashboard.history.log import RequestLog, Retention
 from ollamon.dashboard.journal import Journal
 from ollamon.dashboard.sources.embedded import Embedded
@@ -77,7 +79,20 @@ def open_history(config: Config) -> HistoryFile:
     """Name the file of the history; without a folder, nothing is kept on disk."""
     folder = config.paths.data
     path = history_file(Path(folder), is_demo=config.demo.enabled) if folder else None
-    return HistoryFile(path, requests.create)
+    return HistoryFile(path, _prepare)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    requests.create(connection)
+    tiers.create(connection)
+
+
+def build_keeper(config: Config, file: HistoryFile, in_thread: OneThread) -> Keeper | None:
+    """Wire what keeps samples for months; None where nothing is kept on disk."""
+    if not config.paths.data:
+        return None
+    panels = panels_of(config.metrics.compat)
+    return Keeper(file, panels, max_bytes=config.dashboard.history_size, in_thread=in_thread)
 
 
 def build_journal(config: Config, file: HistoryFile, in_thread: OneThread) -> Journal:
@@ -89,13 +104,15 @@ def build_journal(config: Config, file: HistoryFile, in_thread: OneThread) -> Jo
     return Journal(url, log, in_thread=in_thread, has_energy=has_energy)
 
 
-def build_feed(config: Config, notifier: handover.Notifier, kept: HistoryFile) -> Feed:
+def build_feed(
+    config: Config, notifier: handover.Notifier, kept: HistoryFile, keeper: Keeper | None
+) -> Feed:
     """Wire the sources that the configuration names."""
     engine = config.prometheus.engine_url
     has_helper = config.helper.mode is not HelperMode.OFF
     panels = panels_of(config.metrics.compat)
     sources = Sources(
-        Embedded(config.proxy.metrics_listen.url, panels),
+        Embedded(config.proxy.metrics_listen.url, panels, keeper),
         Prometheus(engine, panels) if engine else None,
         Helper(config.helper.listen.url) if has_helper else None,
         kept,
@@ -117,7 +134,8 @@ def serve(
     gevent.signal_handler(signal.SIGTERM, leaving.set)
     watch_lifeline(leaving.set)
     kept, in_thread = open_history(config), OneThread()
-    feed = build_feed(config, notifier, kept)
+    keeper = build_keeper(config, kept, in_thread)
+    feed = build_feed(config, notifier, kept, keeper)
     journal = build_journal(config, kept, in_thread)
     port = listener.getsockname()[1]
     settings = Settings(
@@ -134,7 +152,8 @@ def serve(
         listener, app, log=None, spawn=Pool(config.dashboard.max_clients + SPARE_CONNECTIONS)
     )
     server.start()
-    turning = [gevent.spawn(each.run, socketio.emit) for each in (feed, journal)]
+    loops = [feed.run, journal.run, *([keeper.run] if keeper else [])]
+    turning = [gevent.spawn(loop, socketio.emit) for loop in loops]
     for loop in turning:
         loop.link(lambda _: leaving.set())
     beating = gevent.spawn(_beat, notifier)
@@ -147,8 +166,14 @@ def serve(
     say_goodbye(socketio)
     server.stop(timeout=STOP_S)
     # A disk that hangs must not hold the exit.
-    gevent.joinall([gevent.spawn(in_thread, kept.close)], timeout=GOODBYE_S)
+    gevent.joinall([gevent.spawn(_close, keeper, kept, in_thread)], timeout=GOODBYE_S)
     return int(has_failed)
+
+
+def _close(keeper: Keeper | None, file: HistoryFile, in_thread: OneThread) -> None:
+    if keeper is not None:
+        keeper.stop()
+    in_thread(file.close)
 
 
 def say_goodbye(socketio: SocketIO) -> None:

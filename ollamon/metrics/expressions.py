@@ -16,7 +16,7 @@ from functools import reduce
 from typing import ClassVar, Literal
 
 from ollamon.metrics.catalog import Counter, Gauge, Histogram, Metric
-from ollamon.metrics.series import Labels, SeriesStore, milliseconds
+from ollamon.metrics.series import Labels, Store, milliseconds
 
 MINUTE_S = 60
 TARGET_LABELS = ("instance", "job")
@@ -99,7 +99,7 @@ class Expression(ABC):
         """The expression for a Prometheus."""
 
     @abstractmethod
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Evaluate at `t` (Unix seconds), as Prometheus would."""
 
 
@@ -127,7 +127,7 @@ class Value(Expression):
         """A selector."""
         return _selector(self.metric.name, self.where)
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """The newest samples of the last five minutes."""
         at = milliseconds(t)
         found = series.select(self.metric.name, lambda labels: _all_hold(self.where, labels))
@@ -168,7 +168,7 @@ class _OverWindow(Expression):
         offset = f" offset {_duration(self.offset_s)}" if self.offset_s else ""
         return f"{self.word}({_range(self.counter.name, self.where, self.window_s)}{offset})"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Of the series with at least two samples in the window."""
         at = t - self.offset_s
         return _rates(series, self.counter.name, self.where, self.window_s, at)
@@ -187,7 +187,7 @@ class Increase(_OverWindow):
 
     word = "increase"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """The rates over the whole window."""
         return {labels: rate * self.window_s for labels, rate in super().eval(series, t).items()}
 
@@ -219,7 +219,7 @@ class _Aggregation(Expression):
         """`word by (labels) (inner)`."""
         return _grouped(self.word, self.by, self.inner.promql())
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """One value for each group."""
         groups = _groups(self.inner.eval(series, t), self.by)
         return {key: self.combine(values) for key, values in groups.items()}
@@ -298,7 +298,7 @@ class Age(Expression):
         """A difference."""
         return f"time() - {self.inner.promql()}"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Seconds from each value, Unix time, to `t`."""
         return {labels: t - value for labels, value in self.inner.eval(series, t).items()}
 
@@ -334,7 +334,7 @@ class Quantile(Expression):
         rates = f"rate({_range(name, self.where, self.window_s)})"
         return f"histogram_quantile({self.q:g}, {_grouped('sum', (*self.by, 'le'), rates)})"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """NaN where nothing was observed in the window."""
         (name,) = self.names
         rates = _rates(series, name, self.where, self.window_s, t)
@@ -375,7 +375,7 @@ class Ratio(Expression):
         """A division, which binds to the left."""
         return f"{self.dividend.promql()} / {_as_divisor(self.divisor)}"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Values of the series that both have."""
         divisor = self.divisor.eval(series, t)
         dividend = self.dividend.eval(series, t)
@@ -406,7 +406,7 @@ class Scale(Expression):
         """Divisions one after the other."""
         return " / ".join([self.inner.promql(), *(f"{divisor:g}" for divisor in self.divisors)])
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Every value divided."""
         scaled = self.inner.eval(series, t)
         for divisor in self.divisors:
@@ -436,7 +436,7 @@ class Times(Expression):
         """A product, which binds as a division does."""
         return f"{self.inner.promql()} * {self.factor:g}"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Every value multiplied."""
         return {key: value * self.factor for key, value in self.inner.eval(series, t).items()}
 
@@ -462,7 +462,7 @@ class Inverse(Expression):
         """A division of one."""
         return f"1 / {_as_divisor(self.inner)}"
 
-    def eval(self, series: SeriesStore, t: float) -> Vector:
+    def eval(self, series: Store, t: float) -> Vector:
         """Infinite where the value is 0."""
         return {key: divide(1, value) for key, value in self.inner.eval(series, t).items()}
 
@@ -529,9 +529,7 @@ def _groups(vector: Vector, by: tuple[str, ...]) -> dict[Labels, list[float]]:
     return groups
 
 
-def _rates(
-    series: SeriesStore, name: str, where: tuple[Where, ...], window_s: int, t: float
-) -> Vector:
+def _rates(series: Store, name: str, where: tuple[Where, ...], window_s: int, t: float) -> Vector:
     at, width = milliseconds(t), window_s * 1000
     found = series.select(name, lambda labels: _all_hold(where, labels))
     rates = ((labels, ring.rate(at, width)) for labels, ring in found)

@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 KEEP_S = 65 * 60
 MAX_SERIES = 4000
@@ -41,6 +41,28 @@ def key_of(labels: Mapping[str, str]) -> Labels:
 def milliseconds(t: float) -> int:
     """Unix seconds as Prometheus counts them."""
     return round(t * 1000)
+
+
+class Track(Protocol):
+    """One series, however it is kept. Times are Unix milliseconds."""
+
+    def last(self, at: int) -> float | None:
+        """The value at a time; None when there is none."""
+        ...
+
+    def rate(self, at: int, width: int) -> float | None:
+        """Increase per second over the `width` ms before `at`; None when it is not known."""
+        ...
+
+
+class Store(Protocol):
+    """Series by name, however they are kept."""
+
+    def select(
+        self, name: str, matches: Callable[[Labels], bool] | None = None
+    ) -> Iterator[tuple[Labels, Track]]:
+        """Yield the series of a name whose labels match, in the order of their labels."""
+        ...
 
 
 class Ring:

@@ -4,7 +4,7 @@ How a seed's family follows from its twin is declared in the catalog; every quer
 from that.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from ollamon.compat import Compat
 from ollamon.metrics.catalog import TWINS, Counter, Fold, Gauge, Histogram, Metric, hidden
@@ -21,6 +21,7 @@ from ollamon.metrics.expressions import (
     Where,
 )
 from ollamon.metrics.panels import PANELS, Panel
+from ollamon.metrics.rewriting import rewritten
 
 _FOLDS = {Fold.SUM: Sum, Fold.MEAN: Average}
 
@@ -33,20 +34,20 @@ def panels_of(compat: Compat) -> tuple[Panel, ...]:
 def served(expression: Expression, compat: Compat) -> Expression:
     """Return an expression with the same value that reads families which are served."""
     unseen = hidden(compat)
-    match expression:
-        case Value(metric, ()) if metric in unseen:
-            return _from_twin(TWINS[metric])
-        case Quantile(q, histogram) if histogram in unseen:
-            # The p-th quantile of 1 / x is 1 / the (1 - p)-th quantile of x.
-            other = TWINS.get(histogram) or histogram.twin_of
-            assert isinstance(other, Histogram)  # noqa: S101  the catalog says so
-            return Inverse(replace(expression, q=round(1 - q, 9), histogram=other))
-    inner = {
-        field.name: served(value, compat)
-        for field in fields(expression)
-        if isinstance(value := getattr(expression, field.name), Expression)
-    }
-    return replace(expression, **inner) if inner else expression
+
+    def read(part: Expression) -> Expression:
+        match part:
+            case Value(metric, ()) if metric in unseen:
+                return _from_twin(TWINS[metric])
+            case Quantile(q, histogram) if histogram in unseen:
+                # The p-th quantile of 1 / x is 1 / the (1 - p)-th quantile of x.
+                other = TWINS.get(histogram) or histogram.twin_of
+                assert isinstance(other, Histogram)  # noqa: S101  the catalog says so
+                return Inverse(replace(part, q=round(1 - q, 9), histogram=other))
+            case _:
+                return part
+
+    return rewritten(expression, read)
 
 
 def _from_twin(twin: Metric) -> Expression:

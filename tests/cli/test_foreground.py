@@ -121,7 +121,7 @@ def test_notes_stand_before_the_children():
     plan = plan_of(Config(), file="", digest=digest(Config()), find=lambda _: None)
     lines = list(first_lines(plan, Style()))
     assert lines[0].endswith("no configuration file, all defaults")
-    assert lines[2].startswith(" ! prometheus   prometheus not found: history is kept")
+    assert lines[2].startswith(" ! prometheus   prometheus not found: the dashboard keeps")
     assert addresses_of(plan)["dashboard"] == "http://127.0.0.1:3001"
     assert mark_of(Note("helper", "one answers already")) is Mark.EXTERNAL
     ready = ready_lines(plan, Event(0, 1.3, "", "ready"), "Ctrl-C stops everything.")

@@ -118,7 +118,7 @@ def test_a_history_is_packed_for_who_can_read_it(get, feed, query):
 def test_a_bad_range_is_explained(get, query):
     answer = get(f"/api/history?{query}")
     assert answer.status_code == 400
-    assert answer.json == {"error": "range: expected one of 5m, 15m, 1h"}
+    assert answer.json == {"error": "range: expected one of 5m, 15m, 1h, 6h, 24h, 7d, 30d, 90d"}
 
 
 def test_requests_come_newest_first_with_those_that_run(get):

@@ -228,7 +228,7 @@ def test_the_lifeline_blocks_no_loop_and_ends_one_that_is_stuck():
 )
 def test_the_sources_are_those_of_the_configuration(tables, has_prometheus, has_helper):
     config = Config.model_validate(tables)
-    feed = server.build_feed(config, Notifier(None), server.open_history(config))
+    feed = server.build_feed(config, Notifier(None), server.open_history(config), None)
     assert (feed._sources.prometheus is not None) is has_prometheus
     assert (feed._sources.helper is not None) is has_helper
 

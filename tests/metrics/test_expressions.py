@@ -28,7 +28,7 @@ from ollamon.metrics.expressions import (
     bucket_quantile,
     divide,
 )
-from ollamon.metrics.narrowing import narrowed
+from ollamon.metrics.rewriting import narrowed, widened
 from ollamon.metrics.series import Sample, SeriesStore
 
 ACTIVE = catalog.ACTIVE_REQUESTS
@@ -185,6 +185,14 @@ def test_a_narrowed_expression_asks_every_metric_that_has_the_label(expression):
     text = narrowed(expression, (ONLY_A, HERE)).promql()
     assert text.count('{model="a",instance="box"}') == len(expression.names)
     assert text.replace('{model="a",instance="box"}', "") == expression.promql()
+
+
+def test_windows_grow_and_never_shrink():
+    ratio = Ratio(Sum(Rate(TOKENS, 300)), Sum(Increase(TOKENS, 7200)))
+    text = widened(ratio, 3600).promql()
+    assert (text.count("[1h]"), text.count("[2h]")) == (1, 1)
+    assert widened(Quantile(0.5, TTFT), 3600) == Quantile(0.5, TTFT, window_s=3600)
+    assert widened(Value(ACTIVE), 3600) == Value(ACTIVE)
 
 
 def test_a_metric_without_the_label_is_left_as_it_is():

@@ -84,6 +84,10 @@ test('a model that is kept for ever stays, and one whose time is over goes now',
 test('times are of 24 hours', () => {
   assert.match(format.clock(1_795_451_430), /^\d\d:\d\d:\d\d$/);
   assert.match(format.clockShort(1_795_451_430), /^\d\d:\d\d$/);
+  const hours = [0, 1, 2].map((n) => 1_795_392_000 + n * 3600);
+  for (const label of format.timeLabels(hours)) assert.match(label, /^(\d\d:\d\d|\d+ \w+)$/);
+  const days = [0, 1, 2].map((n) => 1_795_392_000 + n * 86_400);
+  for (const label of format.timeLabels(days)) assert.match(label, /^\d+ \w+$/);
   const midnight = new Date(2026, 5, 1, 0, 5, 9).getTime() / 1000;
   assert.equal(format.clock(midnight), '00:05:09');
 });

@@ -18,7 +18,7 @@ from ollamon.metrics.catalog import REQUESTS_ACCEPTED
 TIMEOUT_S = 3.0
 MISSING = warning(
     "prometheus-missing",
-    "Prometheus is not installed: history is the last hour, in the dashboard's memory.",
+    "Prometheus is not installed: the dashboard keeps the history itself.",
     "Install it; nothing else has to change.",
 )
 REQUIRED = problem(
@@ -63,7 +63,7 @@ def check(world: World) -> Iterator[Finding]:
     """Say where history is kept, whether that works, and whether our numbers get there."""
     ours = world.loaded.config.prometheus
     if ours.mode is PrometheusMode.EMBEDDED:
-        yield fine("prometheus", "embedded: history in the dashboard's memory")
+        yield fine("prometheus", "embedded: the dashboard keeps the history itself")
     elif ours.mode is PrometheusMode.EXTERNAL:
         found = _external(world, ours.url)
         yield found
@@ -80,7 +80,7 @@ def _binary(world: World, *, is_required: bool) -> Finding:
     found = world.find(str(Path(name).expanduser()))
     if found is None:
         fix = services.how_to_install_prometheus(world.find)
-        rest = "" if is_required else ": history is kept in the dashboard's memory"
+        rest = "" if is_required else ": the dashboard keeps the history itself"
         return (REQUIRED if is_required else MISSING).found(f"{name} not found{rest}", fix)
     version = version_of(found)
     if not version:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 DASH = "\u2013"
 MINUTE_S = 60
 HOUR_S = 3600
+WATTS = ("mW", "W", "kW")
 BYTES = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -27,9 +28,11 @@ def _digits(value: float, most: int = 2) -> str:
     return f"{value:#.2g}" if size else "0"
 
 
-def _scaled(base: int, *units: str) -> Callable[[float], str]:
+def _scaled(base: int, *units: str, factor: int = 1) -> Callable[[float], str]:
+    """Return a writer of the largest unit that fits; `factor` of the smallest are one."""
+
     def write(value: float) -> str:
-        rest, at = value, 0
+        rest, at = value * factor, 0
         # 999.6 would be written 1000 of the smaller unit.
         while abs(rest) >= base - 0.5 and at < len(units) - 1:
             rest /= base
@@ -64,7 +67,9 @@ _WRITERS: dict[str, Callable[[float], str]] = {
     "bytes_per_second": _scaled(1000, *(f"{unit}/s" for unit in BYTES)),
     # Divided by 1024 twice where it comes from, so the unit has to say so.
     "megabytes": _scaled(1024, "MiB", "GiB", "TiB"),
-    "milliwatts": _scaled(1000, "mW", "W", "kW"),
+    "milliwatts": _scaled(1000, *WATTS),
+    "watts": _scaled(1000, *WATTS, factor=1000),
+    "joules_per_token": _scaled(1000, "mJ/tok", "J/tok", "kJ/tok", factor=1000),
     "percent": lambda value: f"{_digits(value, 1)} %",
     # Halves go up, as on the page.
     "celsius": lambda value: f"{math.floor(value + 0.5)} °C",

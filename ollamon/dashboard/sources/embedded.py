@@ -1,16 +1,20 @@
 """Panels from samples that the dashboard scrapes itself, also while a Prometheus answers."""
 
 import json
+from collections.abc import Iterable
+from typing import Protocol
 
 from ollamon.dashboard.sources import fetch
 from ollamon.dashboard.sources.exposition import Exposition
 from ollamon.dashboard.sources.rows import Rows
-from ollamon.dashboard.sources.source import History, Reading, Span
+from ollamon.dashboard.sources.source import SHORT_S, History, Reading, Span, joined, until
 from ollamon.errors import SourceError
 from ollamon.metrics import catalog
 from ollamon.metrics.panels import PANELS, Panel, names_of
 from ollamon.metrics.series import Sample, SeriesStore
 
+REACH_S = 30.0
+"""Seconds of a range for whose sake nothing is read from disk."""
 WATCHED = (
     catalog.REQUESTS_ACCEPTED,
     catalog.OLLAMA_UP,
@@ -25,14 +29,32 @@ WATCHED = (
 """What the status and the list of models need beside the panels."""
 
 
+class Kept(Protocol):
+    """What outlives this process."""
+
+    def take(self, t: float, samples: Iterable[Sample]) -> None:
+        """Take a scrape that worked."""
+        ...
+
+    def history(self, span: Span) -> History:
+        """Return every panel over a span."""
+        ...
+
+
 class Embedded:
     """Scrapes the proxy's metrics at each reading.
+
+    Args:
+        kept: Also gets what is scraped, and knows what was before this process and hour.
 
     Attributes:
         store: What was scraped.
     """
 
-    def __init__(self, metrics_url: str, panels: tuple[Panel, ...] = PANELS) -> None:
+    def __init__(
+        self, metrics_url: str, panels: tuple[Panel, ...] = PANELS, kept: Kept | None = None
+    ) -> None:
+        self._kept = kept
         self._base = metrics_url.rstrip("/")
         self._panels = panels
         self._exposition = Exposition(names_of(panels) | {metric.name for metric in WATCHED})
@@ -53,6 +75,8 @@ class Embedded:
             self._rows.add(Reading(t))
             raise
         self.store.add(t, samples)
+        if self._kept is not None:
+            self._kept.take(t, samples)
         reading = Reading(
             t, {panel.id: panel.expression.eval(self.store, t) for panel in self._panels}
         )
@@ -60,8 +84,16 @@ class Embedded:
         return reading
 
     def history(self, span: Span) -> History:
-        """The readings of a span, as they were made."""
-        return self._rows.history(span)
+        """The readings of a span, as they were made; what is kept, where they do not reach."""
+        if self._kept is None:
+            return self._rows.history(span)
+        if span.seconds > SHORT_S:
+            return self._kept.history(span)
+        ours = self._rows.history(span)
+        begins = ours.times[0] if ours.times else span.end
+        if begins <= span.end - span.seconds + REACH_S:
+            return ours
+        return joined(until(self._kept.history(span), begins), ours)
 
     def upstream(self) -> tuple[str, str]:
         """Ask the proxy's /readyz what it found upstream: a word and a reason, "" if unknown."""

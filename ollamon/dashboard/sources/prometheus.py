@@ -8,6 +8,7 @@ refused, each is asked alone, so that one panel cannot blank all.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from ollamon.dashboard.sources.source import History, Reading, Span
 from ollamon.errors import SourceError
 from ollamon.metrics.expressions import Vector
 from ollamon.metrics.panels import PANELS, Panel
+from ollamon.metrics.rewriting import widened
 from ollamon.metrics.series import Labels, key_of
 
 _MARK = "ollamon_panel"
@@ -54,7 +56,9 @@ class Prometheus:
             SourceError: It does not answer, or not as a Prometheus does.
         """
         found: dict[str, Vector] = {panel.id: {} for panel in self._panels}
-        for mark, labels, (_, value) in self._ask(lambda query: self._query(query, t)):
+        for mark, labels, (_, value) in self._ask(
+            lambda query: self._query(query, t), self._panels
+        ):
             if mark in found:
                 found[mark][labels] = value
         return Reading(t, found)
@@ -69,33 +73,36 @@ class Prometheus:
         end = math.floor(span.end)
         times = range(end - step * (span.points - 1), end + 1, step)
         found: dict[str, dict[Labels, list[float]]] = {panel.id: {} for panel in self._panels}
-        for mark, labels, (at, value) in self._ask(lambda query: self._range(query, times)):
+        panels = tuple(
+            replace(panel, expression=widened(panel.expression, step)) for panel in self._panels
+        )
+        for mark, labels, (at, value) in self._ask(lambda query: self._range(query, times), panels):
             place, rest = divmod(round(at) - times.start, step)
             if mark in found and not rest and 0 <= place < len(times):
                 found[mark].setdefault(labels, [math.nan] * len(times))[place] = value
         return History(list(times), step, found)
 
     def _ask(
-        self, query: Callable[[str], list[Any]]
+        self, query: Callable[[str], list[Any]], panels: tuple[Panel, ...]
     ) -> Iterator[tuple[str, Labels, tuple[float, float]]]:
         try:
-            results = query(_union(self._panels))
+            results = query(_union(panels))
         except RefusedError:
-            results = self._ask_each(query)
+            results = self._ask_each(query, panels)
         return _points(results)
 
-    def _ask_each(self, query: Callable[[str], list[Any]]) -> list[Any]:
+    def _ask_each(self, query: Callable[[str], list[Any]], panels: tuple[Panel, ...]) -> list[Any]:
         deadline = time.monotonic() + fetch.TIMEOUT_S
         results, refusal = [], RefusedError(f"cannot query {self._url}")
         refused = 0
-        for panel in self._panels:
+        for panel in panels:
             if time.monotonic() > deadline:
                 break
             try:
                 results += query(_marked(panel))
             except RefusedError as error:
                 refusal, refused = error, refused + 1
-        if refused == len(self._panels):
+        if refused == len(panels):
             raise refusal
         return results
 

@@ -3,7 +3,7 @@
 import uPlot from './vendor/uPlot.esm.min.js';
 import { DASHES } from './colours.js';
 import { slotClass } from './dom.js';
-import { axisLabels, clockShort } from './format.js';
+import { axisLabels, timeLabels } from './format.js';
 
 /** @typedef {import('./types.js').Panel} Panel */
 /** @typedef {import('./types.js').Known} Known */
@@ -14,7 +14,13 @@ import { axisLabels, clockShort } from './format.js';
 const LABEL_PX = 11;
 const AXIS_PX = 58;
 const HEADROOM = 1.12;
-const MINUTES = [60, 120, 180, 300, 600, 900, 1800, 3600];
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+const TIMES = [
+  ...[60, 120, 180, 300, 600, 900, 1800],
+  ...[HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR],
+  ...[DAY, 2 * DAY, 7 * DAY, 14 * DAY],
+];
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 const BINARY = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].flatMap((n) => [n, n * 1024, n * 1024 ** 2]);
 const SECONDS = [
@@ -151,11 +157,11 @@ function timeAxis(inks) {
     size: 26,
     gap: 6,
     space: 56,
-    incrs: MINUTES,
+    incrs: TIMES,
     grid: { show: false },
     ticks: { show: true, stroke: inks.line, width: 1, size: 4 },
     border: { show: true, stroke: inks.line, width: 1 },
-    values: (_, times) => times.map(clockShort),
+    values: (_, times) => timeLabels(times),
   };
 }
 

@@ -146,6 +146,20 @@ export function clockShort(t) {
   return clock(t).slice(0, 5);
 }
 
+const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/**
+ * Labels of a time axis: clock times, and the date where a day begins or where days are shown.
+ * @param {number[]} times Unix seconds, evenly spaced, ascending
+ */
+export function timeLabels(times) {
+  const step = (times[1] ?? 0) - (times[0] ?? 0);
+  return times.map((t) => {
+    const time = clockShort(t);
+    return step >= 12 * HOUR_S || time === '00:00' ? DATE.format(t * 1000) : time;
+  });
+}
+
 /**
  * A span in words: "8 s", "4 min 05 s", "1 h 12 min".
  * @param {number} span seconds

@@ -1,10 +1,19 @@
 // What the viewer chose, and the URL that says it.
 
-/** @typedef {'5m'|'15m'|'1h'} Range */
+/** @typedef {'5m'|'15m'|'1h'|'6h'|'24h'|'7d'|'30d'|'90d'} Range */
 /** @typedef {{range: Range, model: string}} View  an empty model is all of them */
 
 /** @type {Record<Range, number>} */
-export const RANGES_S = { '5m': 300, '15m': 900, '1h': 3600 };
+export const RANGES_S = {
+  '5m': 300,
+  '15m': 900,
+  '1h': 3600,
+  '6h': 21600,
+  '24h': 86400,
+  '7d': 604800,
+  '30d': 2592000,
+  '90d': 7776000,
+};
 export const RANGES = /** @type {Range[]} */ (Object.keys(RANGES_S));
 export const DEFAULT_RANGE = '15m';
 const LONGEST_MODEL = 200;
