@@ -146,11 +146,11 @@ class Wishes:
 def _with_ways_out(text: str, plan: "Plan", wishes: Wishes) -> str:
     text = with_engine(text, plan.config.prometheus.listen.url)
     text = with_server(text)
-    if wishes.takeover and f"{plan.config.proxy.listen} is in use, wanted by proxy" in text:
-        from ollamon.cli import takeover
+    if not wishes.takeover:
+        return text
+    from ollamon.cli import takeover
 
-        text += takeover.refusal(plan.config)
-    return text
+    return takeover.refused(text, plan.config)
 
 
 def with_engine(text: str, url: str) -> str:

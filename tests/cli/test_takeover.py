@@ -46,23 +46,47 @@ def test_clients_that_were_told_of_the_usual_place_are_named():
     assert takeover.notes(taken(), " ") == []
 
 
+TEXT = """\
+127.0.0.1:11434 is in use, wanted by proxy
+       pid 9  ollama  (user me, since 1 s)
+       Either  stop it: kill 9
+       or      set [proxy] listen = "127.0.0.1:11435"      (free now)"""
+OTHER = """\
+127.0.0.1:3001 is in use, wanted by dashboard
+       pid 7  x  (user me, since 1 s)
+       Either  stop it: kill 7"""
+
+
 @pytest.mark.parametrize(
     ("owner", "platform", "expected"),
     [
-        (UNIT, "linux", "sudo systemctl disable --now ollama,"),
-        (None, "linux", "sudo systemctl disable --now ollama,"),
-        (Owner(9, "ollama", "me", "", 1.0), "linux", "kill 9,"),
-        (Owner(9, "Ollama", "me", "", 1.0), "darwin", "quit the Ollama app"),
-        (None, "darwin", "quit the Ollama app"),
+        (UNIT, "linux", "Either  sudo systemctl disable --now ollama, and this again"),
+        (None, "linux", "Either  sudo systemctl disable --now ollama, and this again"),
+        (Owner(9, "ollama", "me", "", 1.0), "linux", "Either  kill 9, and this again"),
+        (Owner(9, "Ollama", "me", "", 1.0), "darwin", "Either  quit the Ollama app"),
+        (None, "darwin", "Either  quit the Ollama app"),
     ],
 )
 def test_each_platform_has_its_way(owner, platform, expected):
-    text = takeover.refusal(taken(), owner=lambda _: owner, platform=platform)
-    assert expected in text
-    assert '[proxy] listen = "127.0.0.1:11434"' in text
+    text = takeover.refused(TEXT, taken(), owner=lambda _: owner, platform=platform)
+    first, second, third, *rest = text.splitlines()
+    assert [first, second] == TEXT.splitlines()[:2]
+    assert third.strip().startswith(expected)
+    assert '[proxy] listen = "127.0.0.1:11434"' in "".join(rest)
+    # The port beside it would not be where clients call.
+    assert "free now" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_other_ports_keep_their_words():
+    owner = Owner(9, "ollama", "me", "", 1.0)
+    plain = takeover.refused(TEXT, taken(), owner=lambda _: owner, platform="linux")
+    for text in (f"{TEXT}\n{OTHER}", f"{OTHER}\n{TEXT}"):
+        said = takeover.refused(text, taken(), owner=lambda _: owner, platform="linux")
+        assert said == text.replace(TEXT, plain)
+    assert takeover.refused(OTHER, taken(), owner=lambda _: owner, platform="linux") == OTHER
 
 
 def test_a_stranger_is_not_told_to_move():
     owner = Owner(9, "python", "me", "", 1.0)
-    assert takeover.refusal(taken(), owner=lambda _: owner, platform="linux") == ""
+    assert takeover.refused(TEXT, taken(), owner=lambda _: owner, platform="linux") == TEXT

@@ -53,6 +53,8 @@ def test_where_nothing_answers_an_ollama_of_ours_is_started_and_kept(stack):
     eventually(lambda: stack.total("ollama_up") == 1, "the proxy has found it")
     # The same again is the same: what runs is ours, and not somebody else's that is adopted.
     assert "already running" in stack.run("up", "-d")
+    assert " ✓ ollama       unchanged" in stack.run("reload")
+    assert serving(stack)["pid"] == ours["pid"]
     os.kill(ours["pid"], signal.SIGKILL)
     eventually(lambda: serving(stack)["pid"] not in (None, ours["pid"]), "another one")
     eventually(lambda: serving(stack)["state"] == "ready", "ready again")
@@ -80,7 +82,7 @@ def test_an_ollama_that_answers_is_left_alone(stack, place):
         assert 'set [ollama] mode = "external"      (use that one)' in stack.last_error
         stack.run("up", "-d", "--takeover", code=6)
         assert f"127.0.0.1:{place} is in use, wanted by proxy" in stack.last_error
-        assert f"kill {theirs.pid}, and ollamon up --takeover again" in stack.last_error
+        assert f"Either  kill {theirs.pid}, and this again" in stack.last_error
         theirs.terminate()
         theirs.wait(10)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ollamon.cli.checks import hidden
 from ollamon.cli.checks.finding import Finding, Kind, Severity, fine
 from ollamon.cli.checks.world import World
+from ollamon.cli.words import count
 from ollamon.config.model import OllamaMode
 from ollamon.config.values import is_loopback
 from ollamon.supervisor import identity
@@ -65,7 +66,8 @@ def check(world: World) -> Iterator[Finding]:
     yield from found
     if not found:
         number = sum(name.startswith("OLLAMA_") for name in known.variables)
-        yield fine("settings", f"{known.whose} {number} OLLAMA_* variables hide nothing")
+        evidence = f"{known.whose} {count(number, 'OLLAMA_* variable')}: nothing is hidden"
+        yield fine("settings", evidence)
 
 
 def judge(known: Settings) -> Iterator[Finding]:
