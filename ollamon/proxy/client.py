@@ -365,7 +365,7 @@ class Client(asyncio.Protocol):
         )
         self.write(out + first)
         now = _monotonic()
-        reads = exchange.answer_began(head.summary, head.status, now)
+        reads = exchange.answer_began(head.summary, now)
         if self._spent >= 0:
             note_overhead(self._relay.meter, self._spent + now - read_at)
         return reads

@@ -6,7 +6,7 @@ dropped and an `Invalid` event tells so. None means unreported, which is not 0.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,15 +25,13 @@ class Problem(StrEnum):
     EXCEPTION = "exception"
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """The answer names its model."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """The document carries generated text, thinking or a tool call.
 
     Attributes:
@@ -43,8 +41,7 @@ class Token:
     is_answer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Counts as reported; durations in seconds; None is unreported."""
 
     prompt_tokens: int | None = None
@@ -57,13 +54,8 @@ class Usage:
 
     def over(self, earlier: "Usage") -> "Usage":
         """Return this report, with what it leaves out taken from an earlier one."""
-        mine = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Usage(
-            **{
-                name: getattr(earlier, name) if value is None else value
-                for name, value in mine.items()
-            }
-        )
+        told = {name: value for name, value in self._asdict().items() if value is not None}
+        return earlier._replace(**told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +65,7 @@ class Estimate:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """Why the model stopped, in the dialect's own word."""
 
     reason: str

@@ -5,7 +5,6 @@ more but its end, because an exchange that is not counted would be active for ev
 """
 
 import contextlib
-from collections.abc import Callable
 
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.routes import Route
@@ -62,15 +61,15 @@ class Exchange:
             except Exception as error:  # noqa: BLE001 - fail open
                 self._fail(error)
 
-    def answer_began(self, summary: Callable[[], AnswerHead], status: int, now: float) -> Reads:
-        """As `Tap.answer_began`; reading the summary is guarded too.
+    def answer_began(self, head: AnswerHead, now: float) -> Reads:
+        """As `Tap.answer_began`.
 
         What is returned is not guarded: who calls it tells `blinded` what it raises.
         """
-        self.status = status
+        self.status = head.status
         if self._is_watched and self._tap is not None:
             try:
-                return self._tap.answer_began(summary(), now)
+                return self._tap.answer_began(head, now)
             except Exception as error:  # noqa: BLE001 - fail open
                 self._fail(error)
         return ignore

@@ -156,6 +156,7 @@ class RequestHead(NamedTuple):
         options: Members of Connection, lower-case.
         length: Content-Length, None when absent.
         is_chunked: It has the transfer coding `chunked`.
+        expects_continue: The client waits for `100 Continue` before it sends its body.
     """
 
     method: bytes
@@ -166,16 +167,12 @@ class RequestHead(NamedTuple):
     options: frozenset[bytes]
     length: int | None
     is_chunked: bool
+    expects_continue: bool
 
     @property
     def is_keep_alive(self) -> bool:
         """Whether the client wants to use its connection again; HTTP/1.0 never gets to."""
         return self.minor == 1 and b"close" not in self.options
-
-    @property
-    def expects_continue(self) -> bool:
-        """Whether the client waits for `100 Continue` before it sends its body."""
-        return b"100-continue" in self.fields.tokens(b"expect")
 
 
 class ResponseHead(NamedTuple):
@@ -187,6 +184,7 @@ class ResponseHead(NamedTuple):
         options: Members of Connection, lower-case.
         length: Content-Length, None when absent.
         is_chunked: It has the transfer coding `chunked`.
+        summary: What the metering half wants to know.
         written: What clients got of it, by version and framing: a head that is remembered is
             written once.
     """
@@ -198,19 +196,8 @@ class ResponseHead(NamedTuple):
     options: frozenset[bytes]
     length: int | None
     is_chunked: bool
+    summary: AnswerHead
     written: dict[tuple[int, bool, bool], bytes]
-
-    def summary(self) -> AnswerHead:
-        """Return what the metering half wants to know."""
-        types = self.fields.values(b"content-type")
-        encodings = self.fields.tokens(b"content-encoding")
-        is_encoded = bool(encodings) and encodings != {b"identity"}
-        return AnswerHead(self.status, _media_type(types[0]) if types else "", is_encoded)
-
-
-@functools.lru_cache(32)
-def _media_type(value: bytes) -> str:
-    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def find_end(data: bytes | bytearray, start: int = 0, *, first: str = "request target") -> int:
@@ -262,7 +249,8 @@ def parse_request(head: bytes) -> RequestHead:
     length, is_chunked = _parse_framing(version, fields)
     options = fields.tokens(b"connection")
     host = hosts[0] if hosts else None
-    return RequestHead(method, target, version, fields, host, options, length, is_chunked)
+    expects = b"100-continue" in fields.tokens(b"expect")
+    return RequestHead(method, target, version, fields, host, options, length, is_chunked, expects)
 
 
 def parse_response(head: bytes) -> ResponseHead:
@@ -282,7 +270,18 @@ def _parse_response(head: bytes) -> ResponseHead:
     version = int(line[1])
     length, is_chunked = _parse_framing(version, fields)
     options = fields.tokens(b"connection")
-    return ResponseHead(version, int(line[3]), line[2], fields, options, length, is_chunked, {})
+    summary = _summary(int(line[3]), fields)
+    return ResponseHead(
+        *(version, summary.status, line[2], fields, options, length, is_chunked, summary, {})
+    )
+
+
+def _summary(status: int, fields: Fields) -> AnswerHead:
+    types = fields.values(b"content-type")
+    encodings = fields.tokens(b"content-encoding")
+    is_encoded = bool(encodings) and encodings != {b"identity"}
+    media_type = types[0].partition(b";")[0].strip().lower().decode("latin-1") if types else ""
+    return AnswerHead(status, media_type, is_encoded)
 
 
 _known_response = functools.lru_cache(REMEMBERED)(_parse_response)

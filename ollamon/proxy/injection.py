@@ -169,7 +169,7 @@ class Injection:
 
 def _filtered_answer(head: ResponseHead, method: bytes) -> Body:
     body = framing.body_of_answer(head, method)
-    told = head.summary()
+    told = head.summary
     is_stream = told.content_type == "text/event-stream" and not told.is_encoded
     # A length would have to shrink with the body, and no stream has one.
     return FilteredBody(body) if is_stream and isinstance(body, framing.ChunkedBody) else body

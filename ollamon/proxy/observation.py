@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -38,8 +37,7 @@ class Clock(StrEnum):
     PROXY = "proxy"
 
 
-@dataclass(frozen=True, slots=True)
-class Decode:
+class Decode(NamedTuple):
     """So many tokens came in so many seconds, by upstream's clock or ours."""
 
     tokens: int
@@ -168,12 +166,13 @@ class Observation:
             self._text.feed(data)
         if self._request is None:
             return
-        self._request += data[: _REQUEST_HEAD - len(self._request)]
-        found = _MODEL.search(self._request) if self._request.lstrip()[:1] == b"{" else None
+        self._request = head = (self._request + data)[:_REQUEST_HEAD]
+        is_object = head.startswith(b"{") or head.lstrip().startswith(b"{")
+        found = _MODEL.search(head) if is_object else None
         if found is not None:
-            self._requested_model = _unquoted(found.group(1))
+            self._requested_model = _unquoted(found[1])
             self._listener.renamed(self, self._requested_model)
-        if found is not None or len(self._request) >= _REQUEST_HEAD:
+        if found is not None or len(head) >= _REQUEST_HEAD:
             self._request = None
 
     def request_complete(self, now: float) -> None:

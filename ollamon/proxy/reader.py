@@ -6,7 +6,7 @@ finish reason, final marker and errors all stand at the end of a stream.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import assert_never
 
@@ -40,6 +40,10 @@ ROOM = 72 * 1024
 """Bytes that one exchange may keep."""
 
 
+# Answers are UTF-8: `json.loads` looks for three more codings first.
+_decode = json.JSONDecoder().decode
+
+
 class Form(StrEnum):
     """How documents lie in a body."""
 
@@ -56,7 +60,7 @@ _FORMS = {form.value: form for form in Form}
 _DIALECTS: Mapping[
     Dialect,
     tuple[
-        Callable[[object], Iterator[Event]],
+        Callable[[object], Iterable[Event]],
         Callable[[Fragment], Mapping[str, object] | None],
     ],
 ] = {
@@ -293,7 +297,7 @@ class Reader:
             self._has_clipped = True
             return self._complete(Fragment(line.head, line.tail))
         try:
-            document: object = json.loads(line.head)
+            document: object = _decode(line.head.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError):
             # RecursionError: 200,000 opening brackets are a short line.
             self._problems |= {Problem.JSON}

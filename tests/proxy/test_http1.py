@@ -365,7 +365,7 @@ def test_an_answer_that_can_be_read_in_two_ways_is_refused(data):
     ],
 )
 def test_the_meter_is_told_what_an_answer_is(lines, summary):
-    assert parse_response(head(*lines, first=ANSWER)).summary() == summary
+    assert parse_response(head(*lines, first=ANSWER)).summary == summary
 
 
 TOKENS = st.sampled_from(b"abcXYZ019!#$%&'*+-.^_`|~:;,/ \t\r\n\x00\x0b\x7f\xe9\"()<>@=?[]{}\\")

@@ -81,7 +81,7 @@ class Stack:
         exchange.request_complete(2.0)
         moment = itertools.count(3.0)
         if head is not None:
-            read = exchange.answer_began(lambda: head, head.status, 2.5)
+            read = exchange.answer_began(head, 2.5)
         for data in reads:
             try:
                 read(data, next(moment))

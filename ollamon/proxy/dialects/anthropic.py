@@ -6,7 +6,6 @@ number by number. Input tokens exclude cached ones: the prompt is the sum of the
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from ollamon.proxy.dialects.fragments import Fragment
 from ollamon.proxy.events import (
@@ -66,7 +65,7 @@ def _start(message: Mapping[str, object]) -> Iterator[Event]:
     for event in _usage(message.get("usage")):
         # Nothing is generated yet: its output count is no report.
         yield (
-            Estimate(replace(event, generated_tokens=None)) if isinstance(event, Usage) else event
+            Estimate(event._replace(generated_tokens=None)) if isinstance(event, Usage) else event
         )
 
 

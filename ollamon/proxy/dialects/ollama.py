@@ -3,7 +3,7 @@
 ollama:api/types.go. Counters are nanoseconds and counts, all `omitempty`: zero is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from ollamon.proxy.dialects.fragments import Fragment
 from ollamon.proxy.events import (
@@ -26,17 +26,25 @@ _TIMES = ("total_duration", "load_duration", "prompt_eval_duration", "eval_durat
 _COUNTS_AND_TIMES = frozenset(_COUNTS + _TIMES)
 
 
-def events(document: object) -> Iterator[Event]:
-    """Yield what one document says."""
+def events(document: object) -> list[Event]:
+    """Return what one document says."""
     if not isinstance(document, dict):
-        return
+        return []
+    found: list[Event] = []
     if document.get("error"):
-        yield Failure()
+        found.append(Failure())
     if name := text_of(document.get("model")):
-        yield Model(name)
-    yield from _tokens(document)
-    yield from _end(document)
-    yield from _usage(document)
+        found.append(Model(name))
+    token = _token(document)
+    if token is not None:
+        found.append(token)
+    if document.get("done") is True or document.get("status") == "success":
+        found.append(Final())
+    if reason := text_of(document.get("done_reason")):
+        found.append(Finish(reason))
+    if not _COUNTS_AND_TIMES.isdisjoint(document):
+        found += _usage(document)
+    return found
 
 
 def complete(fragment: Fragment) -> Mapping[str, object] | None:
@@ -54,38 +62,28 @@ def complete(fragment: Fragment) -> Mapping[str, object] | None:
     }
 
 
-def _tokens(document: Mapping[str, object]) -> Iterator[Event]:
+def _token(document: Mapping[str, object]) -> Token | None:
     message = object_of(document.get("message"))
-    is_answer = bool(
-        text_of(document.get("response"))
-        or text_of(message.get("content"))
+    if (
+        text_of(message.get("content"))
+        or text_of(document.get("response"))
         or message.get("tool_calls")
         or document.get("tool_calls")
-    )
-    if is_answer or text_of(document.get("thinking")) or text_of(message.get("thinking")):
-        yield Token(is_answer)
+    ):
+        return Token(is_answer=True)
+    has_thought = text_of(document.get("thinking")) or text_of(message.get("thinking"))
+    return Token(is_answer=False) if has_thought else None
 
 
-def _end(document: Mapping[str, object]) -> Iterator[Event]:
-    if document.get("done") is True or document.get("status") == "success":
-        yield Final()
-    if reason := text_of(document.get("done_reason")):
-        yield Finish(reason)
-
-
-def _usage(document: Mapping[str, object]) -> Iterator[Event]:
-    if _COUNTS_AND_TIMES.isdisjoint(document):
-        return
+def _usage(document: Mapping[str, object]) -> Sequence[Event]:
     (prompt, generated, cached), bad = counts_of(document, *_COUNTS)
     nanoseconds, bad_times = counts_of(document, *_TIMES)
     cached, bad_cache = checked_cache(cached, prompt)
-    yield from bad + bad_times + bad_cache
+    problems = bad + bad_times + bad_cache
     if prompt is None and generated is None and not any(nanoseconds):
-        return
+        return problems
     if "eval_count" not in document and document.get("done") is True and prompt is not None:
         # Left out because it is 0. An embedding has no `done`, and a lone load no counts.
         generated = 0
-    total, load, prefill, decode = (
-        None if value is None else value / NANOSECONDS for value in nanoseconds
-    )
-    yield Usage(prompt, generated, cached, total, load, prefill, decode)
+    seconds = [None if value is None else value / NANOSECONDS for value in nanoseconds]
+    return (*problems, Usage(prompt, generated, cached, *seconds))
