@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from ollamon import readings
 from ollamon.metrics import catalog
@@ -48,7 +49,6 @@ _FEWEST_PLACES = 64
 _Place = tuple[str, str, str]
 """Method, endpoint and model."""
 _ANYWHERE: _Place = (labels.OTHER, labels.OTHER, labels.OTHER)
-_Kind = tuple[str, str, str, str, Outcome]
 _ACTIVE = catalog.ACTIVE_REQUESTS
 _BEGAN: tuple[Move, Move] = (
     (catalog.REQUESTS_ACCEPTED, (), 1),
@@ -56,6 +56,25 @@ _BEGAN: tuple[Move, Move] = (
 )
 # An answer that brings nothing for so long is stalled.
 STALLED_S = 60.0
+
+
+class _Alike(NamedTuple):
+    """What requests that end alike share; to look all of it up costs more than to add to it.
+
+    Attributes:
+        kind: As their records have it.
+        folded: Count each label that is `other`.
+    """
+
+    kind: RequestKind
+    moves: tuple[Move, Move]
+    duration: Callable[[float, Example], None]
+    request_size: Callable[[float], None]
+    answer_size: Callable[[float], None]
+    folded: tuple[Callable[[], None], ...]
+
+
+_Likeness = tuple[str, str, str, int | None, Outcome, str, ClientKind]
 
 
 class Recorder:
@@ -87,7 +106,7 @@ class Recorder:
         self._open: dict[int, Observation] = {}
         self.ring = Ring(recent, start)
         self._move = instruments.ledger.move
-        self._moves: dict[_Kind, tuple[Move, Move]] = {}
+        self._alike: dict[_Likeness, _Alike] = {}
         self._models: dict[str, ModelMeter] = {}
         self._residence = Residence()
         self._attribution = Attribution()
@@ -98,7 +117,6 @@ class Recorder:
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
         self._begin_at_zero()
-        self._sizes: dict[str, tuple[Callable[[float], None], Callable[[float], None]]] = {}
         self._gap = instruments.histogram(catalog.STREAM_GAP).observe
         self._connect = instruments.histogram(catalog.UPSTREAM_CONNECT).observe
         self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).observe
@@ -265,15 +283,6 @@ class Recorder:
             found = self._durations[place] = child.observe
         return found
 
-    def _sizes_of(self, endpoint: str) -> tuple[Callable[[float], None], Callable[[float], None]]:
-        """Return the histograms of bodies; they begin with an endpoint's first request."""
-        live = self._instruments
-        found = self._sizes[endpoint] = (
-            live.histogram(catalog.REQUEST_SIZE).labels(endpoint).observe,
-            live.histogram(catalog.RESPONSE_SIZE).labels(endpoint).observe,
-        )
-        return found
-
     def ended(self, exchange: Observation, end: End) -> None:
         """Record one exchange that is over."""
         self._open.pop(exchange.id, None)
@@ -281,19 +290,20 @@ class Recorder:
         if end.is_served:
             self._names.admit(end.model_name)
         model = self._names.label(end.model_name)
-        status = labels.status_label(end.status)
         endpoint = exchange.route.endpoint
-        place = self._place_of((exchange.method, endpoint, model))
-        kind = (*place, status, end.outcome)
-        moves = self._moves.get(kind) or self._moves_of(kind)
-        self._move((_ACTIVE, (exchange.model,), -1), *moves)
+        finish = finish_reason(end.finish).value if end.finish else ""
+        likeness = (
+            *(exchange.method, endpoint, model, end.status, end.outcome),
+            *(finish, exchange.client),
+        )
+        alike = self._alike.get(likeness) or self._alike_of(likeness)
+        self._move((_ACTIVE, (exchange.model,), -1), *alike.moves)
         example = Example(exchange.id, exchange.trace, self._wall())
-        self._duration_of(place)(end.duration_s, example)
-        request_size, answer_size = self._sizes.get(endpoint) or self._sizes_of(endpoint)
-        request_size(end.request_size)
-        answer_size(end.answer_size)
-        if labels.OTHER in kind:
-            self._count_folded(*place, status)
+        alike.duration(end.duration_s, example)
+        alike.request_size(end.request_size)
+        alike.answer_size(end.answer_size)
+        for count in alike.folded:
+            count()
         if end.fault is not None:
             self._instruments.counter(catalog.UPSTREAM_ERRORS).labels(end.fault.value).inc()
         for problem in end.problems:
@@ -302,7 +312,7 @@ class Recorder:
             self._observe_generation(endpoint, model, end, example)
         elif model in self._names:
             self._residence.use(model, None)
-        self._remember(example, end, RequestKind(*kind, _finish(end), exchange.client))
+        self._remember(example, end, alike.kind)
         if self._is_local(exchange, model) and not _is_undone(end):
             self._attribution.ended(Work(exchange.id, model, end.objects), self.ring.last)
 
@@ -324,24 +334,26 @@ class Recorder:
         )
         self.ring.add(kind, numbers, end.is_stream)
 
-    def _moves_of(self, kind: _Kind) -> tuple[Move, Move]:
-        """Return what the end of a request like this one adds; kept, as its series are."""
-        method, endpoint, model, status, outcome = kind
-        found = self._moves[kind] = (
-            (catalog.REQUESTS, (method, endpoint, model, status), 1),
-            (catalog.REQUEST_OUTCOMES, (endpoint, model, outcome.value), 1),
+    def _alike_of(self, likeness: _Likeness) -> _Alike:
+        """Return what a request like this one adds to; kept, as the series are."""
+        live = self._instruments
+        method, route, model, code, outcome, finish, client = likeness
+        place, status = self._place_of((method, route, model)), labels.status_label(code)
+        method, endpoint, model = place
+        dropped = live.counter(catalog.LABELS_DROPPED)
+        named = (("method", method), ("endpoint", endpoint), ("model", model), ("status", status))
+        found = self._alike[likeness] = _Alike(
+            RequestKind(*place, status, outcome, finish, client),
+            (
+                (catalog.REQUESTS, (*place, status), 1),
+                (catalog.REQUEST_OUTCOMES, (endpoint, model, outcome.value), 1),
+            ),
+            self._duration_of(place),
+            live.histogram(catalog.REQUEST_SIZE).labels(route).observe,
+            live.histogram(catalog.RESPONSE_SIZE).labels(route).observe,
+            tuple(dropped.labels(name).inc for name, value in named if value == labels.OTHER),
         )
         return found
-
-    def _count_folded(self, method: str, endpoint: str, model: str, status: str) -> None:
-        for name, value in (
-            ("method", method),
-            ("endpoint", endpoint),
-            ("model", model),
-            ("status", status),
-        ):
-            if value == labels.OTHER:
-                self._instruments.counter(catalog.LABELS_DROPPED).labels(name).inc()
 
     def _observe_generation(self, endpoint: str, model: str, end: End, example: Example) -> None:
         is_cold = model in self._names and self._residence.use(model, end.usage.load_s)
@@ -355,10 +367,6 @@ class Recorder:
         count = self._usage_reports.get((endpoint, usage_state(end.usage)))
         if count is not None and end.outcome is Outcome.OK and is_generation:
             count()
-
-
-def _finish(end: End) -> str:
-    return finish_reason(end.finish).value if end.finish else ""
 
 
 def _is_undone(end: End) -> bool:
