@@ -16,7 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import uvloop
 
@@ -158,7 +158,7 @@ async def measure_memory(peer: Peer, number: int, found: Figures) -> None:
 Start = Callable[[int], contextlib.AbstractContextManager[Peer]]
 
 
-def contestants(against: str) -> dict[str, Start]:
+def contestants(against: str, other: str) -> dict[str, Start]:
     """Who takes part, beside upstream itself."""
     starts: dict[str, Start] = {
         "nginx": peers.nginx,
@@ -167,6 +167,8 @@ def contestants(against: str) -> dict[str, Start]:
     }
     if against:
         starts["before"] = lambda port: peers.ollamon(port, "before", checkout=against)
+    if other:
+        starts["other"] = lambda port: peers.other(other, port)
     return starts
 
 
@@ -278,11 +280,19 @@ def main() -> None:
     parser.add_argument(
         "--against", metavar="CHECKOUT", default="", help="another checkout of ollamon to compare"
     )
+    parser.add_argument(
+        "--seconds", metavar="S", type=float, help="no round but the first ends later than that"
+    )
+    parser.add_argument(
+        "--other", metavar="COMMAND", default="", help="another proxy; {port} and {upstream} in it"
+    )
     options = parser.parse_args()
     os.sched_setaffinity(0, peers.LOAD_CORES)
     before = peers.machine()
     plan = QUICK if options.quick else FULL
-    found = measure(plan, contestants(options.against))
+    if options.seconds:
+        plan = replace(plan, seconds=options.seconds)
+    found = measure(plan, contestants(options.against, options.other))
     figures = {name: conclude(each) for name, each in found.items()}
     print_table(figures)
     if not options.json:

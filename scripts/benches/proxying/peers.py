@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -154,6 +155,16 @@ def aiohttp(upstream_port: int) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
+def other(command: str, upstream_port: int) -> Iterator[Peer]:
+    """Any proxy: a command in which {port} and {upstream} stand for two ports."""
+    sock, port = _listening()
+    sock.close()
+    words = [word.format(port=port, upstream=upstream_port) for word in shlex.split(command)]
+    with _running(_pinned(words, PROXY_CORE), port) as pid:
+        yield Peer("other", port, pid)
+
+
+@contextlib.contextmanager
 def ollamon(
     upstream_port: int, name: str = "ollamon", *, checkout: str = "", raised: bool = False
 ) -> Iterator[Peer]:
@@ -177,6 +188,9 @@ def ollamon(
         process.stdin.write(encode(Handover(section, "0badcafe", fds)))
         process.stdin.flush()
         with _running(process, port) as pid:
+            # What measures is imported while clients are served, and belongs to what it costs.
+            while not _answers(metrics_port, "/healthz"):
+                time.sleep(0.05)
             yield Peer(name, port, pid)
 
 
