@@ -219,6 +219,35 @@ class Sudoers(TypedDict):
     text: str
 
 
+class HelperChange(TypedDict):
+    """`helper install` and `helper uninstall`."""
+
+    is_done: bool
+    reason: Annotated[str | None, "why there is nothing to do"]
+    file: str
+    text: Annotated[str, "what `helper install` writes there"]
+    commands: Annotated[list[list[str]], "the words of each"]
+
+
+class SourceRight(TypedDict):
+    """Whether the helper may read a source."""
+
+    source: str
+    needs: Annotated[str, "empty when it needs nothing"]
+    may: Annotated[bool | None, "null where this machine has no such source"]
+    reason: Annotated[str | None, "why not"]
+    fix: Annotated[str | None, "the command that helps"]
+
+
+class HelperStatus(TypedDict):
+    """`helper status`."""
+
+    file: Annotated[str, "what `helper install` writes here"]
+    is_installed: bool
+    fits: Annotated[bool, "it gives what is configured now"]
+    sources: list[SourceRight]
+
+
 class Export(TypedDict):
     """`export`."""
 
@@ -280,6 +309,9 @@ SHAPES: dict[str, type] = {
     "config check": ConfigCheck,
     "config show": ConfigShow,
     "config path": ConfigPath,
+    "helper install": HelperChange,
+    "helper uninstall": HelperChange,
+    "helper status": HelperStatus,
     "helper sudoers": Sudoers,
     "service print": ServicePrint,
     "service install": ServiceInstall,

@@ -79,7 +79,7 @@ def command(
     wishes = Wishes(timeout_s, has_helper, ollama_mode, takeover, demo)
     plan = _plan(session, wishes)
     if is_plan_wanted:
-        return _tell_plan(plan, session)
+        return _tell_plan(_settled(plan), session)
     if report_fd is not None:
         from ollamon.cli import detached
 

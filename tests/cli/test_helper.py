@@ -1,10 +1,14 @@
 import json
 import os
 import pwd
+import sys
+from dataclasses import replace
 
 import pytest
 
 from ollamon.cli.helper import command as helper
+from ollamon.cli.rights import places
+from ollamon.cli.rights.person import Person
 
 
 @pytest.fixture
@@ -32,6 +36,52 @@ def test_root_needs_no_rule(invoke, monkeypatch):
     code, out, err = invoke("helper", "sudoers")
     assert (code, out) == (8, "")
     assert "root needs no rule" in err
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """A Linux on which nothing is installed, asked by a person who called sudo."""
+    where = replace(places.LINUX, rules=tmp_path / "rules", sysfs=tmp_path, group="ollamon-none")
+    monkeypatch.setattr(places, "LINUX", where)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Person, "of_this_process", lambda: Person("alice", 1000))
+    return where
+
+
+def test_what_would_be_installed_is_shown_and_nothing_else_happens(invoke, nowhere):
+    code, out, _ = invoke("helper", "install", "--print")
+    assert code == 0
+    assert f"{nowhere.rules} will be:" in out
+    assert "/usr/bin/gpasswd -a alice ollamon-none" in out
+    assert "PLATYPUS" in out
+    code, out, err = invoke("helper", "install", "--print", "--json")
+    document = json.loads(out)
+    assert document["is_done"] is False
+    assert document["commands"][0] == ["/usr/sbin/groupadd", "--system", "ollamon-none"]
+    assert document["text"] in err.replace("\n    ", "\n")
+    assert list(nowhere.rules.parent.glob("rules*")) == []
+
+
+def test_where_nothing_can_be_given_or_taken_that_is_said(invoke, nowhere):
+    assert invoke("helper", "install", "--yes")[:2] == (
+        0,
+        "Nothing to install: this machine shows no RAPL energy counters.\n",
+    )
+    assert invoke("helper", "uninstall", "--yes")[:2] == (
+        0,
+        f"Nothing is installed: there is no {nowhere.rules}.\n",
+    )
+
+
+def test_the_status_names_every_source(invoke, nowhere):
+    code, out, _ = invoke("helper", "status")
+    assert code == 0
+    assert [line.split()[1] for line in out.splitlines()] == [
+        *("installed", "rapl", "hwmon", "nvidia", "amdgpu", "intel")
+    ]
+    document = json.loads(invoke("helper", "status", "--json")[1])
+    assert (document["is_installed"], document["fits"]) == (False, False)
+    assert document["sources"][0]["may"] is None
 
 
 def test_its_name():

@@ -8,9 +8,11 @@ import itertools
 import os
 import pwd
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import sysconfig
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,11 @@ class SudoUser:
     def rules(self) -> Path:
         return RULES / self.name
 
+    @property
+    def folder(self) -> Path:
+        """For programs of root's that the user may run; gone with the user."""
+        return Path("/opt") / self.name
+
     def allow(self, *lines: str) -> None:
         """Replace the rules; `USER` in them is this user."""
         text = "".join(f"{line.replace('USER', self.name)}\n" for line in lines)
@@ -52,9 +59,22 @@ class SudoUser:
         staged.chmod(0o440)
         staged.replace(self.rules)
 
+    def program(self, name: str, script: str) -> Path:
+        """Make a shell program of root's."""
+        self.folder.mkdir(mode=0o755, exist_ok=True)
+        program = self.folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return program
+
     def run(self, *words: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return self.run_as(("/usr/sbin/runuser", "-u", self.name, "--"), *words, **options)
+
+    def run_as(
+        self, prefix: Sequence[str], *words: str, **options: object
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # type: ignore[call-overload,no-any-return]
-            ["/usr/sbin/runuser", "-u", self.name, "--", *words],
+            [*prefix, *words],
             **{
                 "stdin": subprocess.DEVNULL,
                 "capture_output": True,
@@ -67,6 +87,21 @@ class SudoUser:
 
     def sudo(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run(*sudo.SILENT, *words)
+
+
+@contextlib.contextmanager
+def open_python(user: SudoUser) -> Iterator[str]:
+    """An interpreter that the user can run, wherever that of this checkout lies."""
+    program = user.folder / "bin" / "python"
+    program.parent.mkdir(parents=True, mode=0o755)
+    real = Path(os.path.realpath(sys.executable))
+    shutil.copy(real, program)
+    (user.folder / "pyvenv.cfg").write_text(f"home = {real.parent}\n")
+    packages = user.folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
+    packages.mkdir(parents=True)
+    ours = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (packages / "ours.pth").write_text(ours)
+    yield str(program)
 
 
 @contextlib.contextmanager
@@ -84,6 +119,7 @@ def sudo_user() -> Iterator[SudoUser]:
 def _remove(name: str) -> None:
     for rule in RULES.glob(f"{name}*"):
         rule.unlink(missing_ok=True)
+    shutil.rmtree(Path("/opt") / name, ignore_errors=True)
     # A ticket outlives nobody either.
     (Path("/run/sudo/ts") / name).unlink(missing_ok=True)
     subprocess.run(["/usr/sbin/userdel", "-f", name], check=True, capture_output=True)

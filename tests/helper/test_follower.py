@@ -87,7 +87,7 @@ def test_a_word_that_is_refused_leads_to_the_next_rung_which_is_remembered(follo
 def test_without_the_right_it_says_what_helps_and_is_not_asked_again_soon(follow):
     follower, path = follow("refuse", complaint="sudo: a password is required")
     until(lambda: state_of(follower).state is State.PERMISSION_DENIED)
-    assert "ollamon helper sudoers" in state_of(follower).detail
+    assert "ollamon helper install" in state_of(follower).detail
     assert len(fake.calls(path)) == 1
 
 

@@ -45,10 +45,12 @@ def of(plan: Plan, system: str, arch: str) -> Need | None:
     return None
 
 
-def powermetrics(helper: Helper, arch: str) -> list[tuple[str, ...]]:
+def powermetrics(
+    helper: Helper, arch: str, program: str = command.PROGRAM
+) -> list[tuple[str, ...]]:
     """Return the words for each rung of the ladder, the preferred ones first."""
     pace = command.interval_ms(helper.interval)
-    return [(command.PROGRAM, *command.arguments(rung, pace)) for rung in command.rungs(arch)]
+    return [(program, *command.arguments(rung, pace)) for rung in command.rungs(arch)]
 
 
 _LOSS = "CPU power"

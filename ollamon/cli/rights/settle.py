@@ -37,18 +37,26 @@ def settle(
     wanted = need.of(plan, system, platform.machine())
     if wanted is None:
         return plan
-    if reason := untrusted(plan, wanted, files):
-        return _without(plan, wanted, reason)
-    reason = sudo.refusal(wanted.words)
-    if reason and say is not None:
+    if distrust := untrusted(plan, wanted, files):
+        return _without(plan, wanted, distrust)
+    refused = sudo.refusal(wanted.words)
+    if refused and say is not None:
         say(f"The helper needs root {wanted.why}")
         say(f"Once and for all: {REMEDY}. Without it there is no {wanted.loss}.")
-        reason = sudo.refusal(wanted.words) if sudo.authenticate() else "no password was given"
-    if not reason:
+        refused = sudo.refusal(wanted.words) if sudo.authenticate() else "no password was given"
+    if not refused:
         return plan
     if not sudo.has_session:
-        reason += "; in the background nobody can give one"
-    return _without(plan, wanted, reason)
+        refused += "; in the background nobody can give one"
+    return _without(plan, wanted, refused)
+
+
+def reason(plan: Plan) -> str:
+    """Return why the helper would not run as root here, "" when it may or need not."""
+    wanted = need.of(plan, sys.platform, platform.machine())
+    if wanted is None or not wanted.is_ours:
+        return ""
+    return untrusted(plan, wanted, trust.own_files) or Sudo().refusal(wanted.words)
 
 
 def untrusted(plan: Plan, wanted: Need, files: Callable[[], Iterable[Path]]) -> str:
@@ -59,7 +67,7 @@ def untrusted(plan: Plan, wanted: Need, files: Callable[[], Iterable[Path]]) -> 
     return f"{found} can be changed without being root" if found else ""
 
 
-def _without(plan: Plan, wanted: Need, reason: str) -> Plan:
-    note = Note("helper", f"no {wanted.loss}: {reason}", REMEDY)
+def _without(plan: Plan, wanted: Need, why: str) -> Plan:
+    note = Note("helper", f"no {wanted.loss}: {why}", REMEDY)
     plain = services.without_root(plan) if wanted.is_ours else plan
     return replace(plain, notes=(*plain.notes, note))

@@ -17,7 +17,7 @@ from ollamon.helper.powermetrics.text import TextSplitter
 from ollamon.helper.powermetrics.window import Account
 from ollamon.readings import Source
 
-_DENIED = "sudo does not allow powermetrics without a password; see ollamon helper sudoers"
+_DENIED = "sudo does not allow powermetrics without a password; run ollamon helper install"
 
 
 class Powermetrics:

@@ -16,7 +16,7 @@ from ollamon.helper.found import Found
 from ollamon.readings import Source
 
 _MOST = 64
-_DENIED = "reading RAPL needs root, or membership of the group that owns energy_uj"
+_DENIED = "only root and the group of energy_uj may read RAPL; run ollamon helper install"
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,18 +181,9 @@ def test_more_or_other_words_than_the_rule_has_are_refused(stacks, user):
 
 
 @pytest.fixture
-def launcher(user: SudoUser) -> Iterator[Path]:
+def launcher(user: SudoUser) -> Path:
     """A program of root's that starts the fake child."""
-    folder = Path("/opt") / user.name
-    folder.mkdir(mode=0o755)
-    program = folder / "launch"
-    program.write_text(f"#!/bin/sh\nexec {' '.join(root_words())}\n")
-    program.chmod(0o755)
-    try:
-        yield program
-    finally:
-        program.unlink()
-        folder.rmdir()
+    return user.program("launch", f"exec {' '.join(root_words())}")
 
 
 @pytest.mark.fault(34)

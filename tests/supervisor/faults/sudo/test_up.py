@@ -1,14 +1,9 @@
 """`ollamon up` with a helper that should run as root, before the real sudo, by somebody else."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Iterator
 from itertools import takewhile
-from pathlib import Path
 
 import pexpect
 import psutil
@@ -24,25 +19,6 @@ pytestmark = [needs_sudo, pytest.mark.timeout(300)]
 
 WHY = "The helper needs root to open the CPU's energy counters; then it gives root up."
 WITHOUT = "no CPU power"
-
-
-@pytest.fixture
-def python(user: SudoUser) -> Iterator[str]:
-    """An interpreter that the user can run, wherever that of this checkout lies."""
-    folder = Path("/opt") / user.name
-    program = folder / "bin" / "python"
-    program.parent.mkdir(parents=True, mode=0o755)
-    try:
-        real = Path(os.path.realpath(sys.executable))
-        shutil.copy(real, program)
-        (folder / "pyvenv.cfg").write_text(f"home = {real.parent}\n")
-        packages = folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
-        packages.mkdir(parents=True)
-        ours = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
-        (packages / "ours.pth").write_text(ours)
-        yield str(program)
-    finally:
-        shutil.rmtree(folder)
 
 
 class UsersStack(Stack):
@@ -188,7 +164,7 @@ def test_files_that_somebody_else_can_change_never_run_as_root(stack):
     stack.allow("NOPASSWD")
     text = stack.config.read_text().replace("trust_user_files = true", "")
     stack.config.write_text(text)
-    folder = Path("/opt") / stack.user.name
+    folder = stack.user.folder
     folder.chmod(0o777)
     said = re.sub(r"\s+", " ", stack.run("up", "--dry-run"))
     assert f"{WITHOUT}: {folder} can be changed without being root" in said
