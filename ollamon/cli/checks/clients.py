@@ -1,5 +1,7 @@
 """Whether clients pass the proxy: those of this shell, and those that Ollama has seen."""
 
+import http.client
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -13,9 +15,14 @@ from ollamon.config.layers import is_own_proxy
 from ollamon.config.model import OllamaMode
 from ollamon.config.ollama_host import upstream_of
 from ollamon.config.values import is_loopback
-from ollamon.metrics.catalog import MODEL_UNPROXIED_USES, REQUESTS_ACCEPTED
+from ollamon.host import processes
+from ollamon.metrics.catalog import ACTIVE_REQUESTS, MODEL_UNPROXIED_USES, REQUESTS_ACCEPTED
 
 MAX_NAMED = 3
+QUICK_S = 0.2
+# Longer than /metrics is kept, so that what came meanwhile is in it.
+LOOK_S = 1.1
+BUSY_CORES = 0.5
 PAST = warning(
     "clients-past",
     "OLLAMA_HOST sends clients of this shell past the proxy, so nothing of them is measured.",
@@ -36,18 +43,26 @@ DIRECT = warning(
     "A program is connected to Ollama directly, past the proxy.",
     "Point it at the proxy.",
 )
+BUSY = warning(
+    "clients-busy",
+    "Ollama computes while no request passes the proxy: somebody calls it directly.",
+    "Point those clients at the proxy, or let the proxy take Ollama's place with `up --takeover`.",
+)
 DETOUR = warning(
     "clients-detour",
     "http_proxy sends clients elsewhere, even those that call this machine: they fail, or go past "
     "the proxy.",
     "Except this machine with no_proxy.",
 )
-KINDS = (PAST, AROUND, UNSEEN, DIRECT, DETOUR)
+KINDS = (PAST, AROUND, UNSEEN, BUSY, DIRECT, DETOUR)
 
 
 def check(world: World) -> Iterator[Finding]:
     """Look at this shell, at the proxy's counters, and at who is connected."""
-    found = [*_shell(world), *_detour(world), *_counted(world), *_connected(world)]
+    found = [
+        *(*_shell(world), *_detour(world)),
+        *(*_counted(world), *_working(world), *_connected(world)),
+    ]
     yield from found
     if not found:
         yield _fine(world)
@@ -108,6 +123,41 @@ def _counted(world: World) -> Iterator[Finding]:
         names = ", ".join(filter(None, map(models.name_of, loaded[:MAX_NAMED])))
         if names:
             yield UNSEEN.found(f"in memory: {names}; requests that passed: 0", _export(world))
+
+
+def _working(world: World) -> Iterator[Finding]:
+    """Whether its runners compute although nothing passes the proxy."""
+    config = world.loaded.config
+    is_here = is_loopback(urlsplit(config.ollama.url).hostname or "")
+    if "proxy" not in world.serving or config.demo.enabled or not is_here:
+        return
+    if _cores(QUICK_S) <= BUSY_CORES or (before := _passing(world)) is None or before[1] > 0:
+        return
+    cores = _cores(LOOK_S)
+    if cores > BUSY_CORES and _passing(world) == before:
+        yield BUSY.found(f"Ollama uses {cores:.1f} cores, requests in flight: 0", _export(world))
+
+
+def _cores(span_s: float) -> float:
+    """Return how many cores its runners use, 0 where there are none or they are hidden."""
+    before, began = processes.read(), time.monotonic()
+    if processes.Role.RUNNER not in before:
+        return 0.0
+    time.sleep(span_s)
+    used = processes.usage(before, processes.read(), time.monotonic() - began)
+    runners = used.get(processes.Role.RUNNER)
+    return (runners.cpu_ratio or 0.0) if runners else 0.0
+
+
+def _passing(world: World) -> tuple[float, float] | None:
+    """Return how many requests were accepted and how many are in flight; None is unknown."""
+    try:
+        listen = world.loaded.config.proxy.metrics_listen
+        text = world.sight.ask_anew(listen.url, "/metrics").body.decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return None
+    accepted = total(text, REQUESTS_ACCEPTED.name)
+    return None if accepted is None else (accepted, total(text, ACTIVE_REQUESTS.name) or 0.0)
 
 
 def _connected(world: World) -> Iterator[Finding]:

@@ -90,5 +90,5 @@ def _closed(address: str) -> str:
     """Return the command for who runs it."""
     owner = owner_of(int(address.rpartition(":")[2]))
     if owner is not None and owner.unit:
-        return f"sudo systemctl edit {owner.unit}      (Environment=OLLAMA_HOST=127.0.0.1)"
+        return f"sudo systemctl edit {owner.unit}  # Environment=OLLAMA_HOST=127.0.0.1"
     return "OLLAMA_HOST=127.0.0.1 ollama serve"

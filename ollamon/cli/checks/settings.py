@@ -86,8 +86,8 @@ def judge(known: Settings) -> Iterator[Finding]:
 
 def _fix(name: str, unit: str) -> str:
     if unit:
-        return f"sudo systemctl edit {unit}      (remove {name})"
-    return f"unset {name}      (and start Ollama again)"
+        return f"sudo systemctl edit {unit}  # remove {name}"
+    return f"unset {name}  # and start Ollama again"
 
 
 def _of_server(world: World) -> Settings | None:

@@ -9,6 +9,7 @@ import pytest
 
 from ollamon.cli.checks import clients
 from ollamon.cli.checks.finding import Severity
+from ollamon.host import processes
 from tests.cli.checks.conftest import one
 from tests.cli.servers import routing
 from tests.cli.test_table import PROXY, STATUS
@@ -77,6 +78,33 @@ def test_models_in_memory_of_which_the_proxy_knows_nothing_are_named(world):
     passed = counted(world, "ollama_proxy_requests_accepted_total 1.0\n", LOADED)
     assert one(passed).severity is Severity.OK
     assert one(counted(world, "ollama_proxy_requests_accepted_total 0.0\n")).id == "clients"
+
+
+RUNNER = processes.Role.RUNNER
+IDLE = "ollama_proxy_requests_accepted_total 3.0\n"
+FLYING = f'{IDLE}ollama_proxy_active_requests{{model="tiny"}} 1.0\n'
+
+
+@pytest.mark.parametrize(
+    ("cores", "metrics", "found"),
+    [(2.0, IDLE, "clients-busy"), (0.1, IDLE, "clients"), (2.0, FLYING, "clients"), (2.0, "", "")],
+)
+def test_an_ollama_that_computes_while_nothing_passes(world, monkeypatch, cores, metrics, found):
+    monkeypatch.setattr(clients, "LOOK_S", 0.01)
+    monkeypatch.setattr(clients, "QUICK_S", 0.01)
+    monkeypatch.setattr(processes, "read", lambda: {RUNNER: ()})
+    usage = {RUNNER: processes.Usage(None, cores)}
+    monkeypatch.setattr(processes, "usage", lambda before, after, span_s: usage)
+    finding = one(counted(world, metrics))
+    assert finding.id == (found or "clients")
+    if found == "clients-busy":
+        assert finding.evidence == "Ollama uses 2.0 cores, requests in flight: 0"
+
+
+def test_an_ollama_without_runners_is_not_waited_for(world, monkeypatch):
+    monkeypatch.setattr(processes, "read", dict)
+    monkeypatch.setattr(clients, "QUICK_S", 600.0)
+    assert one(counted(world, IDLE)).id == "clients"
 
 
 def test_a_program_that_is_connected_directly_is_named(world):

@@ -134,7 +134,7 @@ def test_another_users_server_is_known_by_its_unit(world, systemctl, monkeypatch
         debug, origins = settings.check(world(document, find=systemctl))
         assert (debug.id, origins.id) == ("ollama-logs-prompts", "ollama-origins")
         assert debug.evidence.startswith("ollama.service's OLLAMA_DEBUG=1: ")
-        assert debug.fix == "sudo systemctl edit ollama.service      (remove OLLAMA_DEBUG)"
+        assert debug.fix == "sudo systemctl edit ollama.service  # remove OLLAMA_DEBUG"
         broken = {"systemctl": "/bin/false"}.get
         assert "this shell's" in one(settings.check(world(document, find=broken))).evidence
         assert "this shell's" in one(settings.check(world(document))).evidence
