@@ -227,6 +227,7 @@ def _stack_spec(
         config_digest=digest,
         start_timeout_s=config.supervisor.start_timeout,
         shutdown_timeout_s=config.supervisor.shutdown_timeout,
+        orphans=config.supervisor.orphans.value,
         keeps_without_terminal=config.supervisor.on_terminal_close is TerminalClose.KEEP,
         min_free_bytes=MIN_FREE_BYTES,
     )

@@ -31,7 +31,7 @@ PURE = {
     *(f"dashboard.{name}" for name in ("view", "status")),
     *("cli.redaction", "cli.checks.finding", "cli.checks.hidden", "cli.checks.holes"),
     *(f"supervisor.{name}" for name in ("spec", "lifecycle", "order", "messages", "verdict")),
-    *(f"supervisor.{name}" for name in ("marks", "changes", "wire")),
+    *(f"supervisor.{name}" for name in ("marks", "changes", "wire", "subset")),
 }
 TOP_LEVEL = {
     *("pyproject.toml", "ollamon", "tests", "scripts", "prometheus.yml", "docs"),

@@ -39,11 +39,29 @@ MARGIN_S = 15.0
     "timeout_s",
     help="Kill what is left after this long.  [default: supervisor.shutdown_timeout, 60s]",
 )
+@click.option("--kill", "is_kill", is_flag=True, help="SIGKILL at once; open streams are cut.")
+@click.option(
+    "--orphans", "is_sweep", is_flag=True, help="Remove what a dead run has left, and stop nothing."
+)
 @common_options
 @pass_session
-def command(session: Session, children: tuple[str, ...], timeout_s: float | None) -> None:
+def command(
+    session: Session,
+    children: tuple[str, ...],
+    timeout_s: float | None,
+    is_kill: bool,
+    is_sweep: bool,
+) -> None:
     """Stop the stack, or only some children of it. Exits 0 also when nothing runs."""
     place = session.place()
+    if is_kill and timeout_s is not None:
+        raise click.UsageError("--kill waits for nothing, so --timeout does not fit")
+    if is_sweep:
+        if children or is_kill or timeout_s is not None:
+            raise click.UsageError("--orphans stops nothing, so nothing else fits")
+        _sweep_only(session, place)
+        return
+    timeout_s = 0.0 if is_kill else timeout_s
     runtime = place.folders.runtime
     stopped: list[str] = []
     try:
@@ -51,15 +69,10 @@ def command(session: Session, children: tuple[str, ...], timeout_s: float | None
             done = carry_out_stop(session, children, timeout_s, dependents=True)
             stopped = [child.name for child in done]
         else:
-            stop(session, runtime, timeout_s)
+            stop_any(session, runtime, timeout_s)
     except NotRunningError:
         _nothing_runs(session, place)
         return
-    except OtherVersionError:
-        if children:
-            raise
-        control.terminate(runtime, PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S)
-        session.say("Stopped a supervisor of another version of ollamon.")
     _answer(session, place, was_running=True, children=stopped)
 
 
@@ -99,6 +112,15 @@ class _Request(threading.Thread):
             self.error = error
 
 
+def stop_any(session: Session, runtime: Path, timeout_s: float | None) -> None:
+    """Stop what runs, of whatever version. Raises: As `stop`."""
+    try:
+        stop(session, runtime, timeout_s)
+    except OtherVersionError:
+        control.terminate(runtime, PATIENCE_S if timeout_s is None else timeout_s + MARGIN_S)
+        session.say("Stopped a supervisor of another version of ollamon.")
+
+
 def stop(session: Session, runtime: Path, timeout_s: float | None) -> None:
     """Stop what runs, and show it.
 
@@ -135,6 +157,16 @@ def _show(session: Session, events: Iterator[Event]) -> str:
     return left
 
 
+def _sweep_only(session: Session, place: Place) -> None:
+    try:
+        control.ask(place.folders.runtime, "status")
+    except NotRunningError:
+        _nothing_runs(session, place)
+        return
+    session.say(f"{place.name} runs: what a dead run had left is gone.")
+    _answer(session, place, was_running=True)
+
+
 def _nothing_runs(session: Session, place: Place) -> None:
     swept = _sweep(place.folders.runtime)
     if swept:
@@ -167,4 +199,4 @@ def _sweep(runtime: Path) -> str:
         runfile.remove(runtime)
     finally:
         lock.release()
-    return ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found)
+    return state.describe(found)

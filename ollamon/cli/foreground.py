@@ -63,7 +63,9 @@ class Foreground:
             self._screen.say(upstream_lines(self._found, self._style))
 
 
-def run(plan: Plan, session: Session, *, has_logs: bool) -> int:
+def run(
+    plan: Plan, session: Session, *, has_logs: bool = True, has_timestamps: bool = False
+) -> int:
     """Run the stack here until it is stopped; return the exit code.
 
     Raises:
@@ -72,13 +74,22 @@ def run(plan: Plan, session: Session, *, has_logs: bool) -> int:
     # Before the loop, since it forks.
     look = Background(plan.config.ollama.url) if is_foreign_ollama(plan) else None
     try:
-        return asyncio.run(_run(plan, session, look, has_logs=has_logs))
+        return asyncio.run(
+            _run(plan, session, look, has_logs=has_logs, has_timestamps=has_timestamps)
+        )
     finally:
         if look is not None:
             look.close()
 
 
-async def _run(plan: Plan, session: Session, look: Background | None, *, has_logs: bool) -> int:
+async def _run(
+    plan: Plan,
+    session: Session,
+    look: Background | None,
+    *,
+    has_logs: bool,
+    has_timestamps: bool,
+) -> int:
     loop = asyncio.get_running_loop()
     screen = Screen(loop, session.stream)
     front = Foreground(plan, screen, session)
@@ -91,7 +102,8 @@ async def _run(plan: Plan, session: Session, look: Background | None, *, has_log
     try:
         if look is not None:
             loop.add_reader(look.descriptor, looked)
-        return await supervise(plan, front, screen.logs if has_logs else None)
+        console = screen.logs if has_logs else None
+        return await supervise(plan, front, console, has_timestamps=has_timestamps)
     finally:
         screen.close()
 
@@ -126,5 +138,6 @@ def upstream_lines(found: Upstream, style: Style) -> Iterator[str]:
 
 def ready_lines(plan: Plan, event: Event, how_to_stop: str) -> list[str]:
     """Return the last lines of a start that succeeded."""
-    proxy, dashboard = plan.config.proxy.listen.url, plan.config.dashboard.listen.url
-    return view.all_ready(event.elapsed_s, proxy, dashboard, how_to_stop)
+    running = addresses_of(plan)
+    proxy = plan.config.proxy.listen.url if "proxy" in running else ""
+    return view.all_ready(event.elapsed_s, proxy, running.get("dashboard", ""), how_to_stop)

@@ -24,7 +24,9 @@ class Front(Protocol):
         """The start has come to its end; return whether the run may go on."""
 
 
-async def supervise(plan: Plan, front: Front, console: TextIO | None) -> int:
+async def supervise(
+    plan: Plan, front: Front, console: TextIO | None, *, has_timestamps: bool = False
+) -> int:
     """Run until stopped; return the exit code.
 
     Raises:
@@ -51,6 +53,12 @@ async def supervise(plan: Plan, front: Front, console: TextIO | None) -> int:
         # Not now: the supervisor is in the middle of telling us.
         loop.call_soon(supervisor.request_stop)
 
-    supervisor = Supervisor(plan.stack, on_event=on_event, version=__version__, console=console)
+    supervisor = Supervisor(
+        plan.stack,
+        on_event=on_event,
+        version=__version__,
+        console=console,
+        has_timestamps=has_timestamps,
+    )
     code = await supervisor.run()
     return code or (FAILED if is_failed else 0)

@@ -2,14 +2,18 @@
 
 import os
 import re
-from dataclasses import dataclass, replace
+import sys
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from ollamon.cli import table
 from ollamon.cli.session import Session, common_options, own_command, pass_session, seconds_of
-from ollamon.errors import AlreadyRunningError, PortInUseError
+from ollamon.cli.wishes import Wishes, subset_options
+from ollamon.errors import AlreadyRunningError, LeftoverError, NotRunningError, PortInUseError
+from ollamon.supervisor.terminal import has_terminal
 
 if TYPE_CHECKING:
     from ollamon.cli import shapes
@@ -50,6 +54,22 @@ if TYPE_CHECKING:
     help="Put the proxy where Ollama's clients call, 11434, and an Ollama of ours behind it: no "
     "client changes anything.",
 )
+@subset_options
+@click.option(
+    "--replace", "is_replacing", is_flag=True, help="Stop a stack that runs already first."
+)
+@click.option(
+    "--orphans",
+    type=click.Choice(["kill", "ask", "refuse"]),
+    help="What to do with processes that a dead run has left.  [default: supervisor.orphans, kill]",
+)
+@click.option(
+    "--exit-on-failure",
+    "ends_on_failure",
+    is_flag=True,
+    help="Stop everything and exit 1 when a child has failed.",
+)
+@click.option("--timestamps", "has_timestamps", is_flag=True, help="The time before each line.")
 @click.option("--demo", is_flag=True, help="With a simulated Ollama and gentle traffic.")
 @click.option("--no-logs", is_flag=True, help="Do not show the lines of the children.")
 @click.option("--dry-run", is_flag=True, help="Check, show what would be run, and start nothing.")
@@ -65,6 +85,12 @@ def command(
     has_helper: bool | None,
     ollama_mode: str | None,
     takeover: bool,
+    only: tuple[str, ...],
+    besides: tuple[str, ...],
+    is_replacing: bool,
+    orphans: str | None,
+    ends_on_failure: bool,
+    has_timestamps: bool,
     demo: bool,
     no_logs: bool,
     dry_run: bool,
@@ -76,10 +102,13 @@ def command(
         raise click.UsageError(
             "--takeover runs an Ollama of ours: neither --demo nor --ollama fits"
         )
-    wishes = Wishes(timeout_s, has_helper, ollama_mode, takeover, demo)
+    wishes = Wishes(
+        *(timeout_s, has_helper, ollama_mode, takeover, demo),
+        *(orphans, only, besides, ends_on_failure),
+    )
     plan = _plan(session, wishes)
     if is_plan_wanted:
-        return _tell_plan(_settled(plan), session)
+        return _tell_plan(_settled(plan, has_session=has_terminal()), session)
     if report_fd is not None:
         from ollamon.cli import detached
 
@@ -88,14 +117,18 @@ def command(
         return _rehearse(_settled(plan, has_session=not detach), session)
     from ollamon.cli import running
 
+    if is_replacing:
+        _stop_running(session, plan)
     if (status := running.find(plan.stack.runtime)) is not None:
         return _tell_same(session, status, running.require_same(status, plan.stack))
+    plan = _with_orphans_decided(plan)
     try:
         if detach:
-            words = [*_where(session), "up", *wishes.words()]
+            words = [*_where(session), "up", *replace(wishes, orphans=plan.stack.orphans).words()]
             settled = _settled(plan, has_session=False)
             return _detach(settled, session, words, is_awaited=is_awaited)
-        return _stay(_settled(plan, session), session, has_logs=not no_logs)
+        settled = _settled(plan, session)
+        return _stay(settled, session, has_logs=not no_logs, has_timestamps=has_timestamps)
     except AlreadyRunningError:
         if (status := running.await_other(plan.stack.runtime)) is None:
             raise
@@ -112,35 +145,6 @@ def _settled(plan: "Plan", asks_as: Session | None = None, *, has_session: bool 
 
     say = asks_as.say if asks_as is not None and asking.may_ask() else None
     return settle.settle(plan, asking.Sudo(has_session=has_session), say)
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the options ask for; None is no wish."""
-
-    timeout_s: float | None = None
-    has_helper: bool | None = None
-    ollama_mode: str | None = None
-    takeover: bool = False
-    demo: bool = False
-
-    def options(self) -> dict[str, object]:
-        """Return values by key path; those of a takeover need the rest first."""
-        options: dict[str, object] = {}
-        if self.has_helper is not None:
-            options["helper.mode"] = "on" if self.has_helper else "off"
-        if self.ollama_mode is not None:
-            options["ollama.mode"] = self.ollama_mode
-        return options | ({"demo.enabled": True} if self.demo else {})
-
-    def words(self) -> list[str]:
-        """Return the arguments that make the same wishes again."""
-        words = [] if self.timeout_s is None else ["--timeout", f"{self.timeout_s * 1000:.0f}ms"]
-        if self.has_helper is not None:
-            words.append("--with-helper" if self.has_helper else "--no-helper")
-        words += ["--ollama", self.ollama_mode] if self.ollama_mode is not None else []
-        words += ["--takeover"] if self.takeover else []
-        return [*words, "--demo"] if self.demo else words
 
 
 def _with_ways_out(text: str, plan: "Plan", wishes: Wishes) -> str:
@@ -180,6 +184,7 @@ def _plan(session: Session, wishes: Wishes) -> "Plan":
     from ollamon.cli.ollama_probe import has_ollama
     from ollamon.config import files
     from ollamon.config.paths import folders
+    from ollamon.supervisor import subset
 
     options = wishes.options()
     loaded = session.load(options)
@@ -198,6 +203,12 @@ def _plan(session: Session, wishes: Wishes) -> "Plan":
     )
     limit_s = wishes.timeout_s
     stack = plan.stack if limit_s is None else replace(plan.stack, start_timeout_s=limit_s)
+    try:
+        stack = subset.of(stack, only=wishes.only, besides=wishes.besides)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if wishes.ends_on_failure:
+        stack = subset.ending_on_failure(stack)
     words = [*_where(session), "up", *wishes.words()]
     stack = replace(stack, origin=(*own_command(), *words, "--plan", "--json"))
     return replace(plan, stack=stack, notes=(*notices, *plan.notes))
@@ -223,10 +234,33 @@ def _detach(plan: "Plan", session: Session, words: list[str], *, is_awaited: boo
     return detached.start(plan, session, words, is_awaited=is_awaited)
 
 
-def _stay(plan: "Plan", session: Session, *, has_logs: bool) -> int:
+def _stop_running(session: Session, plan: "Plan") -> None:
+    from ollamon.cli.down import stop_any
+
+    with suppress(NotRunningError):
+        stop_any(session, plan.stack.runtime, None)
+
+
+def _with_orphans_decided(plan: "Plan") -> "Plan":
+    """Ask where that is wanted. Raises LeftoverError: There is nobody to ask."""
+    if plan.stack.orphans != "ask":
+        return plan
+    from ollamon.supervisor.leftovers import describe, leftovers
+
+    found = leftovers(plan.stack.runtime)
+    if not found:
+        return plan
+    if not sys.stdin.isatty():
+        raise LeftoverError(f"a dead run has left {describe(found)}: nobody is here to be asked")
+    is_wanted = click.confirm(f"A dead run has left {describe(found)}. End them?", err=True)
+    orphans = "kill" if is_wanted else "refuse"
+    return replace(plan, stack=replace(plan.stack, orphans=orphans))
+
+
+def _stay(plan: "Plan", session: Session, *, has_logs: bool, has_timestamps: bool) -> int:
     from ollamon.cli import foreground
 
-    code = foreground.run(plan, session, has_logs=has_logs)
+    code = foreground.run(plan, session, has_logs=has_logs, has_timestamps=has_timestamps)
     session.answer(table.document_of_up(plan.stack.name, "ended"), code=code)
     return code
 

@@ -105,12 +105,10 @@ def head(version: str, name: str, file: str) -> list[str]:
 
 
 def all_ready(seconds: float, proxy: str, dashboard: str, how_to_stop: str) -> list[str]:
-    """The last lines of a start."""
-    return [
-        "",
-        f"All ready in {elapsed(seconds)}. Point your clients at {proxy}.",
-        f"Dashboard {dashboard}. {how_to_stop}",
-    ]
+    """The last lines of a start; an address is "" when nobody is there."""
+    clients = f" Point your clients at {proxy}." if proxy else ""
+    page = f"Dashboard {dashboard}. " if dashboard else ""
+    return ["", f"All ready in {elapsed(seconds)}.{clients}", f"{page}{how_to_stop}"]
 
 
 def not_all_ready(detail: str, children: Iterable[ChildStatus]) -> list[str]:

@@ -213,6 +213,14 @@ class Demo(Section):
     listen: Listen = _text("127.0.0.1:11439", "Where the simulated Ollama listens.")
 
 
+class Orphans(StrEnum):
+    """What becomes of the processes of a dead run; none is touched that is not proven ours."""
+
+    KILL = "kill"
+    ASK = "ask"
+    REFUSE = "refuse"
+
+
 class TerminalClose(StrEnum):
     """What the end of the terminal means."""
 
@@ -225,6 +233,11 @@ class Supervisor(Section):
 
     start_timeout: Period = _text("60s", "How long the stack may take until all are ready.")
     shutdown_timeout: Duration = _text("60s", "How long stopping may take before SIGKILL.")
+    orphans: Orphans = Field(
+        Orphans.KILL,
+        strict=False,
+        description="kill, ask or refuse: what `up` does with processes that a dead run has left.",
+    )
     on_terminal_close: TerminalClose = Field(
         TerminalClose.STOP,
         strict=False,
@@ -298,6 +311,7 @@ __all__ = [
     "Config",
     "HelperMode",
     "OllamaMode",
+    "Orphans",
     "PrometheusMode",
     "RunAs",
     "Section",

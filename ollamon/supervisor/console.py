@@ -6,6 +6,7 @@ import os
 import select
 import stat
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
@@ -29,7 +30,9 @@ class Console:
         names: Sequence[str],
         *,
         is_coloured: bool,
+        has_timestamps: bool = False,
     ) -> None:
+        self._has_timestamps = has_timestamps
         self._loop = loop
         self._stream = stream
         self._is_coloured = is_coloured
@@ -76,7 +79,14 @@ class Console:
         if not self._is_coloured:
             line = plain(line)
         end = b"\x1b[0m\n" if self._is_coloured and b"\x1b" in line else b"\n"
-        return self._prefixes[name] + line[:MAX_LINE] + end
+        return self._moment() + self._prefixes[name] + line[:MAX_LINE] + end
+
+    def _moment(self) -> bytes:
+        if not self._has_timestamps:
+            return b""
+        now = time.time()
+        clock = time.strftime("%H:%M:%S", time.localtime(now))
+        return f"{clock}.{int(now % 1 * 1000):03} ".encode()
 
     def _write(self, data: bytes) -> None:
         if self._descriptor is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ollamon.errors import (
     AlreadyRunningError,
+    LeftoverError,
     OllamonError,
     PortInUseError,
     RuntimeFolderError,
@@ -48,7 +49,7 @@ def lay(stack: StackSpec, held: contextlib.ExitStack, journal: Journal) -> dict[
         AlreadyRunningError, LeftoverError, PortInUseError, ProgramMissingError,
         RuntimeFolderError, StartError: It is not; nothing was started.
     """
-    _sweep(stack.runtime, journal)
+    _sweep(stack, journal)
     preflight.check(stack)
     grounds = {}
     for service in stack.services:
@@ -83,11 +84,13 @@ def write_files(service: ServiceSpec) -> None:
         _write(service.name, path, text)
 
 
-def _sweep(runtime: Path, journal: Journal) -> None:
-    found = state.remains(runtime)
+def _sweep(stack: StackSpec, journal: Journal) -> None:
+    found = state.remains(stack.runtime)
     if found.leftovers:
+        names = state.describe(found.leftovers)
+        if stack.orphans != "kill":
+            raise LeftoverError(f"cannot start beside what a dead run has left: {names}")
         state.sweep(found.leftovers)
-        names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found.leftovers)
         journal.emit("", "swept", f"removed what a dead run had left: {names}")
     for child in found.strangers:
         journal.emit("", "spared", f"pid {child.pid} was {child.name} of a dead run and is no more")

@@ -80,6 +80,11 @@ def _strangers(run: Run) -> list[ChildEntry]:
     ]
 
 
+def describe(found: Iterable[Leftover]) -> str:
+    """Name them: `proxy pid 7, helper pid 8`."""
+    return ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in found)
+
+
 def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
     """End these processes: SIGTERM, and SIGKILL after `grace_s`. Blocks until they are gone.
 
@@ -89,8 +94,7 @@ def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
     remaining = _signal_and_wait(list(found), signal.SIGTERM, grace_s)
     remaining = _signal_and_wait(remaining, signal.SIGKILL, KILL_S)
     if remaining:
-        names = ", ".join(f"{leftover.name} pid {leftover.pid}" for leftover in remaining)
-        raise LeftoverError(f"cannot remove processes of an earlier run: {names}")
+        raise LeftoverError(f"cannot remove processes of an earlier run: {describe(remaining)}")
 
 
 def _dead_run(runtime: Path) -> Run | None:

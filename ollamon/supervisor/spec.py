@@ -66,6 +66,7 @@ class Restart:
         retry_s: Pause of a failed child before it is tried again; None leaves it so.
         fatal_codes: Exit codes that no second try can mend.
         success_codes: Exit codes that are no failure.
+        ends_stack: When it has failed, everything is stopped, and the exit code is 1.
     """
 
     policy: RestartPolicy = RestartPolicy.ALWAYS
@@ -80,6 +81,7 @@ class Restart:
         {HandoverError.exit_code, ListenError.exit_code, PrivilegeError.exit_code}
     )
     success_codes: frozenset[int] = frozenset({0})
+    ends_stack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class StackSpec:
         config_file: Shown in `status`; "" when there is none.
         config_digest: Tells whether a second `up` wants the same.
         origin: Command that makes this spec anew, as `planner` wants it; () for no reload.
+        orphans: What becomes of what a dead run has left: `kill`, or `refuse` to start.
         keeps_without_terminal: Goes on when the terminal is closed that it was started from.
         start_timeout_s: For the whole stack.
         shutdown_timeout_s: After it everything left is killed.
@@ -183,6 +186,7 @@ class StackSpec:
     config_file: str = ""
     config_digest: str = ""
     origin: tuple[str, ...] = ()
+    orphans: str = "kill"
     keeps_without_terminal: bool = False
     start_timeout_s: float = 60.0
     shutdown_timeout_s: float = 60.0

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from ollamon.errors import AlreadyRunningError, RuntimeFolderError
-from ollamon.supervisor.leftovers import Leftover, leftovers, remains, sweep
+from ollamon.supervisor.leftovers import Leftover, describe, leftovers, remains, sweep
 from ollamon.supervisor.messages import LOCK_NAME, SOCKET_NAME
 
 __all__ = [
     "Leftover",
     "Lock",
     "acquire",
+    "describe",
     "leftovers",
     "lock_file",
     "prepare",

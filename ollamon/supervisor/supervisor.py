@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from ollamon.errors import ControlError, OllamonError, RuntimeFolderError
+from ollamon.errors import ControlError, OllamonError, RuntimeFolderError, StartError
 from ollamon.supervisor import (
     changes,
     groundwork,
@@ -37,7 +37,7 @@ from ollamon.supervisor.planner import Planner
 from ollamon.supervisor.reaper import Reaper
 from ollamon.supervisor.roster import Roster
 from ollamon.supervisor.spec import ServiceSpec, StackSpec
-from ollamon.supervisor.terminal import wants_colour
+from ollamon.supervisor.terminal import has_terminal, wants_colour
 
 PROGRESS_S = 1.0
 INTERRUPTED = 130
@@ -54,8 +54,9 @@ class Supervisor:
         on_event: Callable[[messages.Event], None],
         version: str,
         console: TextIO | None = None,
+        has_timestamps: bool = False,
     ) -> None:
-        """Start nothing yet.
+        """Start nothing yet; `has_timestamps` is about the lines on `console`.
 
         Raises:
             ValueError: Two services share a name, or wait for each other.
@@ -65,6 +66,7 @@ class Supervisor:
         self._stack = stack
         self._version = version
         self._console = console
+        self._has_timestamps = has_timestamps
         self._started = time.time()
         events = RotatingFile(
             stack.state / messages.EVENTS_NAME, stack.log.max_bytes, stack.log.keep
@@ -87,7 +89,7 @@ class Supervisor:
         """
         self._loop = asyncio.get_running_loop()
         self._finished = asyncio.Event()
-        self._has_terminal = _has_terminal()
+        self._has_terminal = has_terminal()
         with contextlib.ExitStack() as held:
             lock = state.acquire(self._stack.runtime)
             held.callback(lock.release)
@@ -212,7 +214,13 @@ class Supervisor:
         if self._console is None:
             return None
         names = [service.name for service in self._stack.services]
-        console = Console(self._loop, self._console, names, is_coloured=wants_colour(self._console))
+        console = Console(
+            self._loop,
+            self._console,
+            names,
+            is_coloured=wants_colour(self._console),
+            has_timestamps=self._has_timestamps,
+        )
         held.callback(console.close)
         return console
 
@@ -338,6 +346,14 @@ class Supervisor:
         self._journal.emit(keeper.spec.name, keeper.state, keeper.detail(), keeper.pid)
         self._save()
         self._roster.changed(keeper)
+        if keeper.state is ChildState.FAILED and keeper.spec.restart.ends_stack:
+            self._end_with(keeper)
+
+    def _end_with(self, keeper: Keeper) -> None:
+        if not self._roster.is_stopping:
+            self._exit_code = StartError.exit_code
+            self._journal.emit("", StackState.FAILED, f"{keeper.spec.name} {keeper.note()}")
+            self.request_stop()
 
     def _settled(self) -> None:
         """It is nobody's turn any more."""
@@ -414,11 +430,3 @@ class Supervisor:
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(seconds, call))
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -130,3 +131,27 @@ def test_no_color_and_force_color_are_heard(monkeypatch, pipe):
         monkeypatch.setenv("FORCE_COLOR", "1")
         assert wants_colour(pipe.stream)
     os.close(leader)
+
+
+async def test_each_line_has_its_time_where_that_is_wished(pipe):
+    console = Console(
+        asyncio.get_running_loop(), pipe.stream, NAMES, is_coloured=False, has_timestamps=True
+    )
+    console.show("proxy", b"one\ntwo\n")
+    console.close()
+    lines = pipe.read().splitlines()
+    assert [re.sub(r"^\d\d:\d\d:\d\d\.\d{3} ", "", line).split(" │ ")[1] for line in lines] == [
+        "one",
+        "two",
+    ]
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3} proxy ", line) for line in lines)
+
+
+async def test_a_child_that_came_later_is_shown_too(pipe):
+    console = console_on(pipe.stream)
+    console.show("proxy", b"begun")
+    console.know(["later"])
+    console.show("later", b"hello\n")
+    console.show("proxy", b" and done\n")
+    console.close()
+    assert [line.split("│ ")[1] for line in pipe.read().splitlines()] == ["hello", "begun and done"]

@@ -1,0 +1,80 @@
+"""The options of `up` and `down`, on a real stack."""
+
+import json
+
+import psutil
+
+from ollamon.cli.wishes import Wishes
+from tests.cli.conftest import change
+from tests.supervisor.harness import is_alive
+from tests.system.stack import Stack
+
+
+def supervisor_of(stack: Stack) -> int:
+    return stack.status()["supervisor"]["pid"]
+
+
+def test_a_part_is_replaced_by_the_whole_and_killed(stack):
+    stack.run("up", "--only", "nobody", code=2)
+    assert "there is no nobody: there is proxy, dashboard" in stack.last_error
+    assert "ashboard" not in stack.up("--only", "proxy")
+    assert list(stack.children()) == ["proxy"]
+    part = supervisor_of(stack)
+    assert "with this configuration" in stack.run("up", "-d", "--except", "dashboard")
+    stack.run("up", "-d", code=4)
+
+    said = json.loads(stack.run("up", "-d", "--replace", "--exit-on-failure", "--json"))
+    assert said["outcome"] == "started"
+    assert list(stack.children()) == ["proxy", "dashboard"]
+    assert not is_alive(part)
+
+    assert "runs: what a dead run had left is gone" in stack.run("down", "--orphans")
+    assert supervisor_of(stack)
+    stack.run("down", "--orphans", "--kill", code=2)
+    stack.run("down", "--kill", "--timeout", "1s", code=2)
+    pids = [child["pid"] for child in stack.children().values()]
+    stack.run("down", "--kill")
+    assert not any(map(is_alive, pids))
+    assert stack.run("down", "--orphans").startswith("default is not running")
+
+
+def test_a_failed_child_ends_the_background_too(stack):
+    path = stack.home / "prometheus"
+    path.write_text("#!/bin/sh\nexit 78\n")
+    path.chmod(0o755)
+    change(stack, 'mode = "embedded"', f'mode = "managed"\nbinary = "{path}"')
+    stack.run("up", "-d", "--no-wait", "--exit-on-failure")
+    stack.assert_gone()
+    assert stack.run("status", code=3) == ""
+
+
+def test_leftovers_are_not_ended_without_a_word(stack):
+    stack.up("--only", "proxy")
+    owner, proxy = supervisor_of(stack), stack.children()["proxy"]["pid"]
+    (guard,) = [process for process in stack.processes() if process.pid not in (owner, proxy)]
+    guard.suspend()
+    supervisor = psutil.Process(owner)
+    supervisor.kill()
+    psutil.wait_procs([supervisor], 10)
+    stack.run("up", "-d", "--orphans", "refuse", code=9)
+    assert "cannot start beside what a dead run has left" in stack.last_error
+    stack.run("up", "-d", "--orphans", "ask", code=9)
+    assert "nobody is here to be asked" in stack.last_error
+    assert guard.is_running()
+    guard.resume()
+    psutil.wait_procs([guard], 10)
+    stack.up("--only", "proxy", "--orphans", "ask")
+
+
+def test_the_words_ask_for_the_same_again():
+    wishes = Wishes(
+        *(90.0, False, "external", True, True),
+        *("refuse", ("proxy", "helper"), ("dashboard",), True),
+    )
+    assert wishes.words() == [
+        *("--timeout", "90000ms", "--no-helper", "--ollama", "external", "--orphans", "refuse"),
+        *("--only", "proxy,helper", "--except", "dashboard", "--exit-on-failure", "--takeover"),
+        "--demo",
+    ]
+    assert Wishes().words() == []
+    assert wishes.options()["supervisor.orphans"] == "refuse"
