@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ollamon.dashboard.feed import RANGES_S
+from ollamon.dashboard.sources.source import Span
+
 Json = dict[str, Any]
 
 NOW = 1_795_451_430.0
 STEP_S = 5
-RANGES_S = {"5m": 300, "15m": 900, "1h": 3600}
 GB = 1e9
 # (share of the traffic, time to first token, time per token)
 MODELS = {
@@ -245,12 +247,12 @@ class Scene:
 
     def history(self, name: str) -> Json:
         """All series over a range."""
-        count = RANGES_S[name] // STEP_S
-        times = [self.now - STEP_S * i for i in range(count, -1, -1)]
+        span = Span.of(self.now, RANGES_S[name], STEP_S)
+        times = [self.now - span.step_s * i for i in range(span.points, -1, -1)]
         rows = [self.at(t) for t in times]
         panels: dict[str, Json] = {}
         for id_ in rows[-1]:
             names = sorted({name for row in rows for name in row.get(id_, {})})
             series = {name: [row.get(id_, {}).get(name) for row in rows] for name in names}
             panels[id_] = {"series": series}
-        return {"v": 1, "t": times, "step_s": STEP_S, "panels": panels}
+        return {"v": 1, "t": times, "step_s": span.step_s, "panels": panels}
