@@ -152,6 +152,24 @@ def test_the_record_of_an_observed_request_is_named_beside_it(stack):
     assert told.keys() == {each.name for each in histograms if each.has_exemplars}
 
 
+@pytest.mark.parametrize("asked", ["", '"stream":true,', '"stream":false,'])
+@pytest.mark.parametrize(("head", "first_tokens"), [(NDJSON, 1), (JSON, 0)])
+def test_what_streams_is_told_by_the_answer_and_not_by_the_request(
+    stack, asked, head, first_tokens
+):
+    """Ollama streams when nothing is said of it, and so do most of its users."""
+    tap = stack.recorder.began("POST", CHAT, 1.0)
+    tap.request_read(b'{%s"model":"tiny"}' % asked.encode())
+    tap.request_complete(1.0)
+    read = tap.answer_began(head, 2.0)
+    read(SAYS if head is NDJSON else ENDS, 3.0)
+    read(ENDS if head is NDJSON else b"", 4.0)
+    tap.ended(Ending.COMPLETE, 200, 5.0)
+    assert stack.value(catalog.GENERATED_TOKENS, model="tiny") == 38
+    assert stack.value(catalog.TIME_TO_FIRST_TOKEN, "_count", model="tiny") == first_tokens
+    assert stack.recorder.recent()[0].is_stream == bool(first_tokens)
+
+
 def test_time_per_token_is_one_over_tokens_per_second(stack):
     stack.chat(SAYS, ENDS)
     rate = stack.value(catalog.TOKENS_PER_SECOND, "_sum", model="tiny")
