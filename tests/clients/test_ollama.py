@@ -102,6 +102,40 @@ async def test_a_streamed_chat_is_whole_and_counted(recorded, client, ended, tot
     assert await total("request_outcomes_total", outcome="ok") == 1
 
 
+async def test_the_sync_client_gets_the_same_stream_as_direct(upstream, recorded, proxy, ended):
+    recorded.answers["/api/chat"] = "chat-stream"
+
+    def ask(url: str) -> list[ollama.ChatResponse]:
+        with ollama.Client(host=url, trust_env=False) as client:
+            return list(client.chat("tiny", HI, stream=True))
+
+    direct, proxied = [await asyncio.to_thread(ask, url) for url in (upstream.url, proxy.url)]
+    assert proxied == direct
+    assert len(proxied) == 38
+    await ended(1, endpoint="/api/chat", model="tiny", status="200")
+
+
+async def test_a_stream_that_it_leaves_is_an_abort_and_upstream_is_told(
+    upstream, recorded, client, ended, total
+):
+    data = (SAMPLES / "chat-stream.http").read_bytes()
+    script = replay(data, stop_at=len(data) // 2)
+
+    async def stops_in_the_middle(connection: Connection, request: Request) -> None:
+        is_chat = request.target == b"/api/chat"
+        await (script if is_chat else recorded)(connection, request)
+
+    upstream.script = stops_in_the_middle
+    stream = await client.chat("tiny", HI, stream=True)
+    assert (await anext(stream)).message.content
+    asked = [each for each in upstream.connections if b"POST /api/chat" in each.received]
+    await stream.aclose()
+    await asyncio.gather(*(each.is_closed.wait() for each in asked))
+    await ended(1, endpoint="/api/chat", model="tiny", status="200")
+    assert await total("request_outcomes_total", outcome="client_abort") == 1
+    assert await total("generated_tokens_total") == 0
+
+
 async def test_a_whole_chat_is_counted(recorded, client, ended, total):
     recorded.answers["/api/chat"] = "chat-nonstream"
     answer = await client.chat("tiny", HI)

@@ -12,7 +12,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from prometheus_client.openmetrics.parser import (
@@ -23,13 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ollamon.config.model import Config
 from ollamon.proxy.labels import METHODS, most_models
 from ollamon.proxy.routes import ENDPOINTS
-from tests.fakes.children import Child
-from tests.fakes.upstream import WAIT_S
+from tests.proof.crowd import INSTALLED, Proxy, crowding, post
 
 FULL = bool(os.environ.get("OLLAMON_FULL"))
 COUNT = 100_000 if FULL else 1_000
-ROUNDS = 40 if FULL else 7
-LANES = 16
+ROUNDS = 40 if FULL else 5
 STREAMS = 4
 LINE_EVERY_S = 0.004
 # A model has about 260 series; what has no such label, fewer than 1,000 together.
@@ -37,77 +35,6 @@ MODELS = most_models(Config().metrics.max_models)
 MOST_SERIES = 260 * MODELS + 1_000
 MOST_BYTES = 1_000_000
 MOST_DELAY_S = 0.010
-INSTALLED = [f"installed-{number}:7b" for number in range(Config().metrics.max_models)]
-NDJSON = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
-
-
-class Upstream(asyncio.Protocol):
-    """Answers each request with what it asks for; a request with X-Pace streams the time."""
-
-    def __init__(self, open_ones: set[asyncio.Transport]) -> None:
-        self._open_ones = open_ones
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._open_ones.add(transport)
-        self._data = b""
-        self._pacing: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, end, body = self._data.partition(b"\r\n\r\n")
-        if not end or len(body) < length_of(head):
-            return
-        self._data = b""
-        if b"\r\nX-Pace:" in head:
-            self._transport.write(NDJSON)
-            self._pace()
-        else:
-            self._transport.write(answer_to(head, body))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._open_ones.discard(self._transport)
-        if self._pacing is not None:
-            self._pacing.cancel()
-
-    def _pace(self) -> None:
-        told = f"{time.monotonic():.6f}"
-        line = b'{"model":"%b","message":{"content":"%b"},"done":false}\n' % (
-            INSTALLED[0].encode(),
-            told.encode(),
-        )
-        self._transport.write(b"%x\r\n%b\r\n" % (len(line), line))
-        self._pacing = asyncio.get_running_loop().call_later(LINE_EVERY_S, self._pace)
-
-
-def length_of(head: bytes) -> int:
-    _, _, rest = head.lower().partition(b"\r\ncontent-length: ")
-    return int(rest.partition(b"\r\n")[0] or b"0")
-
-
-def answer_to(head: bytes, body: bytes) -> bytes:
-    path = head.split(b" ", 2)[1].decode()
-    match path:
-        case "/api/tags" | "/api/ps":
-            document: object = {"models": [{"name": name} for name in INSTALLED]}
-        case "/api/version":
-            document = {"version": "0.1.2"}
-        case "/api/chat" | "/v1/chat/completions":
-            document = {"model": json.loads(body)["model"], "done": True, "eval_count": 1}
-        case _:
-            document = {"error": "not found"}
-    status = b"404 Not Found" if document == {"error": "not found"} else b"200 OK"
-    text = json.dumps(document).encode()
-    fields = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text)
-    return b"HTTP/1.1 %b\r\n%b%b" % (status, fields, text)
-
-
-def post(path: str, model: str, *fields: str) -> bytes:
-    body = json.dumps({"model": model, "messages": []}).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", *fields]
-    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def flood(count: int) -> Iterator[bytes]:
@@ -136,52 +63,6 @@ def everywhere() -> Iterator[bytes]:
                 )
 
 
-class Proxy:
-    """A real proxy and its two ports."""
-
-    def __init__(self, child: Child) -> None:
-        self._child = child
-
-    async def connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        host, _, port = self._child.address(name).rpartition(":")
-        return await asyncio.open_connection(host, int(port))
-
-    async def ask_all(self, requests: Iterator[bytes]) -> None:
-        """Ask on some connections at once, and read every answer whole."""
-
-        async def lane() -> None:
-            reader, writer = await self.connect("listen")
-            for request in requests:
-                writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(length_of(head))
-            writer.close()
-            await writer.wait_closed()
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(LANES):
-                tasks.create_task(lane())
-
-    async def scrape(self, accept: str = "text/plain") -> str:
-        """Read /metrics on this loop: a thread of our own would be a delay of our own."""
-        reader, writer = await self.connect("metrics_listen")
-        writer.write(
-            f"GET /metrics HTTP/1.1\r\nHost: {self._child.address('metrics_listen')}\r\n"
-            f"Accept: {accept}\r\n"
-            "Connection: close\r\n\r\n".encode()
-        )
-        async with asyncio.timeout(WAIT_S):
-            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
-        assert head.startswith(b"HTTP/1.1 200 ")
-        return body.decode()
-
-    async def fresh(self) -> None:
-        """Wait until the next scrape is rendered anew."""
-        await asyncio.sleep(1.05)
-
-
 class Watch:
     """Streams whose lines say when they were sent; the longest delay is kept."""
 
@@ -190,19 +71,14 @@ class Watch:
         self.lines = 0
 
     async def follow(self, proxy: Proxy, opened: asyncio.Event) -> None:
-        reader, writer = await proxy.connect("listen")
-        writer.write(post("/api/chat", INSTALLED[0], "X-Pace: 1"))
-        try:
+        request = post("/api/chat", INSTALLED[0], f"X-Pace: {LINE_EVERY_S}")
+        async with proxy.asking(request) as reader:
             while line := await reader.readline():
                 if line.startswith(b"{"):
                     sent = float(json.loads(line)["message"]["content"])
                     self.worst = max(self.worst, time.monotonic() - sent)
                     self.lines += 1
                     opened.set()
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     @contextlib.asynccontextmanager
     async def on(self, proxy: Proxy) -> AsyncIterator["Watch"]:
@@ -220,32 +96,6 @@ class Watch:
         self.worst = 0.0
         await asyncio.sleep(seconds)
         return self.worst
-
-
-@contextlib.asynccontextmanager
-async def running(new_child: Callable[..., Child]) -> AsyncIterator[Proxy]:
-    loop = asyncio.get_running_loop()
-    open_ones: set[asyncio.Transport] = set()
-    server = await loop.create_server(lambda: Upstream(open_ones), "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    child = new_child("proxy", "listen", "metrics_listen")
-    try:
-        child.start({"ollama": {"url": url}})
-        await asyncio.to_thread(child.wait_ready)
-        proxy = Proxy(child)
-        async with asyncio.timeout(WAIT_S):
-            installed = f"ollama_models_installed {len(INSTALLED)}.0"
-            while installed not in await proxy.scrape():  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.2)
-        yield proxy
-        await asyncio.to_thread(child.stop)
-    finally:
-        server.close()
-        for transport in open_ones:
-            transport.abort()
-        async with asyncio.timeout(WAIT_S):
-            while open_ones:  # noqa: ASYNC110 - uvloop tells of their ends one by one
-                await asyncio.sleep(0.01)
 
 
 def assert_bounded(text: str, openmetrics: str) -> None:
@@ -276,7 +126,7 @@ async def delays_of_scrapes(proxy: Proxy, watch: Watch) -> tuple[list[float], li
 
 @pytest.mark.timeout(1800 if FULL else 120)
 async def test_a_flood_of_names_leaves_a_small_exposition_whose_scrape_delays_no_token(new_child):
-    async with running(new_child) as proxy:
+    async with crowding(new_child) as proxy:
         await proxy.ask_all(fill())
         await proxy.ask_all(flood(COUNT))
         await proxy.ask_all(everywhere())
@@ -286,9 +136,11 @@ async def test_a_flood_of_names_leaves_a_small_exposition_whose_scrape_delays_no
         assert_bounded(text, openmetrics)
         async with Watch().on(proxy) as watch:
             scraped, quiet = await delays_of_scrapes(proxy, watch)
-    # The machine's own pauses hit both; a render that holds the loop makes every scrape late.
-    added = statistics.median(scraped) - statistics.median(quiet)
-    figures = (added, *map(max, (scraped, quiet)), text.count("\n"), len(text), len(openmetrics))
-    words = "added %.4f s; most %.4f and %.4f s; %d lines, %d and %d bytes"
+    figures = (*map(statistics.median, (scraped, quiet)), *map(max, (scraped, quiet)))
+    words = "longest delay of a line, median %.4f and without a scrape %.4f s; most %.4f and %.4f s"
     logging.getLogger(__name__).info(words, *figures)
-    assert added <= MOST_DELAY_S
+    words = "%d lines, %d bytes, %d in OpenMetrics"
+    logging.getLogger(__name__).info(words, text.count("\n"), len(text), len(openmetrics))
+    # Other work here makes some scrapes late; a render that holds the loop makes each of them.
+    usual = statistics.median if FULL else min
+    assert usual(scraped) - usual(quiet) <= MOST_DELAY_S
