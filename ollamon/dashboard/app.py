@@ -20,6 +20,7 @@ from ollamon.dashboard.history.text import csv_of
 from ollamon.dashboard.journal import Journal
 from ollamon.errors import SourceError
 from ollamon.metrics.panels import PANELS, Panel
+from ollamon.metrics.requests import Outcome
 
 MAX_MESSAGE = 16 * 1024
 FIRST_TICK_S = 4.0
@@ -110,6 +111,7 @@ def _add_page(app: Flask, settings: Settings) -> None:
             version=settings.version,
             run_id=settings.run_id,
             token=settings.token,
+            outcomes=[outcome.value for outcome in Outcome],
         )
 
 

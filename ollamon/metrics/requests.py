@@ -1,6 +1,7 @@
 """One request that ended: what the proxy tells of it and the dashboard keeps, without I/O."""
 
 import math
+from enum import StrEnum
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -8,6 +9,23 @@ MAX_TEXT = 128
 """Letters of a model's name, the longest text that a record may hold."""
 # SQLite's integers are signed.
 _MAX_INTEGER = 2**63 - 1
+
+
+class Outcome(StrEnum):
+    """How a request ended; values of the label `outcome`."""
+
+    # A key of every request; an Enum's own hash is a Python function.
+    __hash__ = str.__hash__
+
+    OK = "ok"
+    CLIENT_ERROR = "client_error"
+    UPSTREAM_ERROR = "upstream_error"
+    TRUNCATED = "truncated"
+    CLIENT_ABORT = "client_abort"
+    TIMEOUT = "timeout"
+    REJECTED = "rejected"
+    SHUTDOWN = "shutdown"
+    CANCELLED = "cancelled"
 
 
 class RequestRecord(NamedTuple):

@@ -6,10 +6,11 @@ import re
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from ollamon.metrics.requests import Outcome
 from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.events import Problem, Report, Usage
-from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
+from ollamon.proxy.outcome import UpstreamFault, judge
 from ollamon.proxy.prompts import PromptText
 from ollamon.proxy.reader import Reader, open_reader
 from ollamon.proxy.records import Phase, RequestInFlight

@@ -7,25 +7,9 @@ succeeds when its final marker was seen, and then also if the client left right 
 from enum import StrEnum
 from typing import assert_never
 
+from ollamon.metrics.requests import Outcome
 from ollamon.proxy.events import Report
 from ollamon.proxy.tap import Ending
-
-
-class Outcome(StrEnum):
-    """Values of the label `outcome`."""
-
-    # A key of every request; an Enum's own hash is a Python function.
-    __hash__ = str.__hash__
-
-    OK = "ok"
-    CLIENT_ERROR = "client_error"
-    UPSTREAM_ERROR = "upstream_error"
-    TRUNCATED = "truncated"
-    CLIENT_ABORT = "client_abort"
-    TIMEOUT = "timeout"
-    REJECTED = "rejected"
-    SHUTDOWN = "shutdown"
-    CANCELLED = "cancelled"
 
 
 class UpstreamFault(StrEnum):

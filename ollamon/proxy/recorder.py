@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ollamon import readings
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Example, Instruments, Move, Samples
-from ollamon.metrics.requests import RequestRecord
+from ollamon.metrics.requests import Outcome, RequestRecord
 from ollamon.proxy import labels
 from ollamon.proxy.agents import ClientKind
 from ollamon.proxy.attribution import Attribution
@@ -27,7 +27,7 @@ from ollamon.proxy.generation import (
     usage_state,
 )
 from ollamon.proxy.observation import End, Observation
-from ollamon.proxy.outcome import Outcome, UpstreamFault
+from ollamon.proxy.outcome import UpstreamFault
 from ollamon.proxy.phases import WAITING, phases
 from ollamon.proxy.records import Phase, RequestInFlight, RequestKind
 from ollamon.proxy.residence import Residence, Resident

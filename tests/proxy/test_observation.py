@@ -1,8 +1,8 @@
 import pytest
 
+from ollamon.metrics.requests import Outcome
 from ollamon.proxy.events import Report, Usage
 from ollamon.proxy.observation import End, Observation, decode_of
-from ollamon.proxy.outcome import Outcome
 from ollamon.proxy.records import RequestInFlight
 from ollamon.proxy.routes import route_of
 from ollamon.proxy.tap import AnswerHead, Ending

@@ -1,7 +1,8 @@
 import pytest
 
+from ollamon.metrics.requests import Outcome
 from ollamon.proxy.events import Report
-from ollamon.proxy.outcome import Outcome, UpstreamFault, judge
+from ollamon.proxy.outcome import UpstreamFault, judge
 from ollamon.proxy.tap import Ending
 
 OPEN = Report(is_stream=True)

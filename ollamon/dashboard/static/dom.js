@@ -97,3 +97,10 @@ export function commandLine(command) {
   if (navigator.clipboard) line.append(button);
   return line;
 }
+
+/** A term and its value, for a `dl`. @param {string} label */
+export function fact(label) {
+  const value = el('dd', {}, '\u2013');
+  const node = el('div', {}, el('dt', {}, label), value);
+  return { node, set: (/** @type {string} */ words) => setText(value, words) };
+}

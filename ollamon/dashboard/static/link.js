@@ -3,10 +3,12 @@
 import { io } from './vendor/socket.io.esm.min.js';
 
 /** @typedef {import('./types.js').Tick} Tick */
+/** @typedef {import('./types.js').RequestNews} RequestNews */
 
 /**
  * @typedef {object} Hooks
  * @property {(tick: Tick) => void} tick
+ * @property {(news: RequestNews) => void} requests
  * @property {() => void} change  something that the status depends on
  * @property {() => void} back  connected again: what was missed has to be fetched
  */
@@ -45,6 +47,7 @@ export class Link {
     const options = { transports: ['websocket'], reconnection: false, autoConnect: false };
     this.#socket = io({ ...options, timeout: CONNECT_TIMEOUT_MS });
     this.#socket.on('tick', (tick) => this.#take(tick));
+    this.#socket.on('requests', (news) => this.#hooks.requests(news));
     this.#socket.on('bye', () => { this.isBye = true; });
     this.#socket.on('connect', () => this.#connected());
     this.#socket.on('disconnect', () => this.#failed());

@@ -8,6 +8,8 @@ import { listen, openHelp } from './keys.js';
 import { getJson, Link } from './link.js';
 import { LoadedModels } from './models.js';
 import { Sections } from './panels.js';
+import { Requests } from './requests.js';
+import { Running } from './running.js';
 import { parse, RANGES, RANGES_S, toSearch } from './state.js';
 import { derive } from './status.js';
 import { MACHINE, Store } from './store.js';
@@ -29,6 +31,8 @@ class Page {
   banner = new Banner();
   loaded = new LoadedModels();
   tooltip = new Tooltip();
+  running = new Running();
+  requests = new Requests(() => (this.ticks.latest ? this.serverNow : Date.now() / 1000));
   /** @type {Panel[]} */
   panels = [];
   /** @type {Tile[]} */
@@ -45,6 +49,7 @@ class Page {
   constructor() {
     this.link = new Link({
       tick: (tick) => this.take(tick),
+      requests: (news) => this.hear(news),
       change: () => this.showStatus(),
       back: () => void this.load(),
     });
@@ -55,6 +60,8 @@ class Page {
     header.onModel((model) => this.choose({ model }));
     header.showModels([], this.view.model);
     header.showTheme();
+    this.running.chooseModel(this.view.model);
+    this.requests.chooseModel(this.view.model);
     this.#listen();
     this.link.start();
     void this.load();
@@ -71,6 +78,7 @@ class Page {
       ...Object.fromEntries(RANGES.map((range, i) => [String(i + 1), () => this.choose({ range })])),
       p: () => this.togglePause(),
       t: () => this.nextTheme(),
+      '/': () => this.requests.focus(),
       m: () => byId('model', HTMLSelectElement).focus(),
       '?': openHelp,
     });
@@ -90,12 +98,26 @@ class Page {
     // The server's clock was set back: what is here does not fit any more.
     if (latest && tick.t < latest.t) void this.load();
     else this.show();
+    // Where no WebSocket passes, nothing is pushed.
+    if (this.link.isPolling) void this.loadRequests();
   }
 
   /** @param {Tick} tick */
   note(tick) {
     if (tick.t !== this.ticks.latest?.t) this.#arrivedAt = performance.now();
     this.ticks.latest = tick;
+  }
+
+  /** @param {import('./types.js').RequestNews} news */
+  hear({ requests, in_flight: running }) {
+    if (this.isResting) return;
+    this.running.show(running);
+    this.requests.add(requests);
+  }
+
+  async loadRequests() {
+    const running = await this.requests.load();
+    if (running) this.running.show(running);
   }
 
   /** A newer one was pushed while this was fetched. @param {Tick} tick */
@@ -118,6 +140,7 @@ class Page {
   async load() {
     clearTimeout(this.#retryTimer);
     this.#loading?.abort();
+    void this.loadRequests();
     const mine = (this.#loading = new AbortController());
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(LOAD_TIMEOUT_MS)]);
     const { range } = this.view;
@@ -197,7 +220,9 @@ class Page {
   everySecond() {
     if (document.hidden) return;
     this.showStatus();
-    if (!this.isPaused) this.loaded.count(this.serverNow);
+    if (this.isPaused) return;
+    this.loaded.count(this.serverNow);
+    this.running.count();
   }
 
   get ageS() {
@@ -215,6 +240,10 @@ class Page {
     this.view = { ...this.view, ...change };
     history.replaceState(null, '', location.pathname + toSearch(this.view, location.search));
     header.checkRange(this.view.range);
+    if (change.model !== undefined) {
+      this.running.chooseModel(change.model);
+      this.requests.chooseModel(change.model);
+    }
     if (isRange) void this.load();
     else {
       this.draw();

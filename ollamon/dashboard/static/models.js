@@ -1,6 +1,6 @@
 // The models in memory: how large, how much of each is on the GPU, and when it leaves.
 
-import { byId, el, setText } from './dom.js';
+import { byId, el, fact, setText } from './dom.js';
 import { DASH, grouped, text, unloadsIn } from './format.js';
 
 /** @typedef {import('./types.js').Model} Model */
@@ -112,11 +112,4 @@ class Row {
   count(now) {
     this.unload.set(unloadsIn(this.expires, now));
   }
-}
-
-/** @param {string} label */
-function fact(label) {
-  const value = el('dd', {}, DASH);
-  const node = el('div', {}, el('dt', {}, label), value);
-  return { node, set: (/** @type {string} */ words) => setText(value, words) };
 }

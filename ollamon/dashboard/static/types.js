@@ -40,6 +40,38 @@
  * @property {Record<string, Record<string, Known>>} panels
  * @property {Model[]} models
  *
+ * @typedef {object} RequestRow  one that ended
+ * @property {number} seq  counts the ends
+ * @property {number} id
+ * @property {number} ended_at  Unix seconds
+ * @property {string} method
+ * @property {string} endpoint
+ * @property {string} model
+ * @property {string} status
+ * @property {string} outcome
+ * @property {string} finish
+ * @property {string} client
+ * @property {boolean} is_stream
+ * @property {number} duration_s
+ * @property {Known} time_to_first_token_s
+ * @property {Known} tokens_per_second
+ * @property {Known} prompt_tokens
+ * @property {Known} generated_tokens
+ * @property {Known} joules
+ *
+ * @typedef {object} RunningRequest
+ * @property {number} id
+ * @property {string} method
+ * @property {string} endpoint
+ * @property {string} model
+ * @property {string} client
+ * @property {number} age_s
+ * @property {string} phase
+ * @property {number} chunks  streamed objects so far, about as many tokens
+ * @property {Known} chunks_per_second
+ *
+ * @typedef {{requests: RequestRow[], in_flight: RunningRequest[]}} RequestNews  newest first
+ *
  * @typedef {object} History
  * @property {number[]} t
  * @property {number} step_s

@@ -178,6 +178,33 @@ def models(t: float) -> list[Json]:
     ]
 
 
+def ended(seq: int, t: float, **fields: Any) -> Json:
+    """A request that ended at a time."""
+    name = list(MODELS)[seq % len(MODELS)]
+    _, first_s, per_token_s = MODELS[name]
+    outcome = {7: "client_abort", 11: "upstream_error"}.get(seq % 13, "ok")
+    return {
+        **{"seq": seq, "id": seq, "ended_at": t, "model": name, "outcome": outcome},
+        **{"method": "POST", "endpoint": "/api/chat", "status": "200", "client": "openai-python"},
+        **{"finish": "stop", "is_stream": True, "duration_s": 3.4, "joules": 120.5},
+        "time_to_first_token_s": first_s,
+        "tokens_per_second": round(1 / per_token_s, 1),
+        **{"prompt_tokens": 1234, "cached_tokens": None, "generated_tokens": 210},
+        **{"load_s": None, "prefill_s": 0.2, "decode_s": 2.0, **fields},
+    }
+
+
+def running(id_: int, phase: str, **fields: Any) -> Json:
+    """A request in flight."""
+    is_on = phase == "generating"
+    return {
+        **{"id": id_, "method": "POST", "endpoint": "/api/chat", "model": "qwen3:8b"},
+        **{"client": "ollama", "age_s": 12.4, "phase": phase, "chunks": 87 if is_on else 0},
+        "chunks_per_second": 46.2 if is_on else None,
+        **fields,
+    }
+
+
 class Scene:
     """A state of the dashboard, and what it has seen before.
 
@@ -212,6 +239,10 @@ class Scene:
         self.gap = gap
         self.panels: dict[str, Json] = {}
         self.models: list[Json] | None = None
+        self.requests = (
+            [] if is_empty else [ended(seq, now - 9 * (250 - seq)) for seq in range(250)]
+        )
+        self.in_flight = [] if is_empty else [running(900, "generating"), running(901, "queued")]
 
     def at(self, t: float) -> dict[str, Json]:
         """Values at a time; `panels` replaces some."""

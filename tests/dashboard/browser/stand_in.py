@@ -15,10 +15,11 @@ import socketio
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader
 
-from tests.dashboard.browser.scenes import PANELS, Scene
+from tests.dashboard.browser.scenes import PANELS, Json, Scene
 
 DASHBOARD = Path(__file__).parents[3] / "ollamon" / "dashboard"
 CSP = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+TOKEN = "of this run"
 WAIT_S = 20.0
 Answer = TypeVar("Answer")
 
@@ -30,6 +31,8 @@ class StandIn:
         requests: Paths that were asked for.
         refuses_sockets: Answer every WebSocket with 403.
         is_ready: Else the API answers 503.
+        cancelled: Id and token of each request that shall be cancelled.
+        refusal: Status and words instead of cancelling.
     """
 
     def __init__(self, scene: Scene, *, is_demo: bool = False) -> None:
@@ -38,6 +41,8 @@ class StandIn:
         self.refuses_sockets = False
         self.is_ready = True
         self.requests: list[str] = []
+        self.cancelled: list[tuple[str, str]] = []
+        self.refusal: tuple[int, str] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -80,6 +85,11 @@ class StandIn:
         """Go on by one tick and send it."""
         self._do(self._emit("tick", self.scene.step()))
 
+    def tell(self, *requests: Json) -> None:
+        """Say which requests ended now, and which run."""
+        news = {"v": 1, "requests": list(requests), "in_flight": self.scene.in_flight}
+        self._do(self._emit("requests", news))
+
     def say_goodbye(self) -> None:
         """As a dashboard that stops."""
         self._do(self._emit("bye", {}))
@@ -104,6 +114,8 @@ class StandIn:
         app.router.add_get("/api/metrics", self._metrics)
         app.router.add_get("/api/panels", self._panels)
         app.router.add_get("/api/history", self._history)
+        app.router.add_get("/api/requests", self._requests)
+        app.router.add_post("/api/requests/{id}/cancel", self._cancel)
         app.router.add_static("/static", DASHBOARD / "static")
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
@@ -156,7 +168,11 @@ class StandIn:
     async def _page(self, _: web.Request) -> web.Response:
         pages = Environment(loader=FileSystemLoader(DASHBOARD / "templates"), autoescape=True)
         text = pages.get_template("index.html").render(
-            demo=self.is_demo, version="0.1.0", run_id="test"
+            demo=self.is_demo,
+            version="0.1.0",
+            run_id="test",
+            token=TOKEN,
+            outcomes=["ok", "client_abort", "upstream_error"],
         )
         return web.Response(text=text, content_type="text/html")
 
@@ -165,6 +181,28 @@ class StandIn:
 
     async def _panels(self, _: web.Request) -> web.Response:
         return web.json_response(PANELS)
+
+    async def _requests(self, request: web.Request) -> web.Response:
+        """Model, outcome and page; what else can be asked is the real server's matter."""
+        query = request.query
+        rows = [
+            row
+            for row in reversed(self.scene.requests)
+            if row["model"] == query.get("model", row["model"])
+            and row["outcome"] == query.get("outcome", row["outcome"])
+            and query.get("q", "") in str(row)
+            and row["seq"] < int(query.get("before", 10**9))
+        ]
+        found = rows[: int(query.get("limit", 100))]
+        more = found[-1]["seq"] if len(found) < len(rows) else None
+        document = {"requests": found, "in_flight": self.scene.in_flight, "next": more}
+        return web.json_response({"v": 1, **document})
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        self.cancelled.append((request.match_info["id"], request.headers["X-Ollamon-Token"]))
+        if self.refusal:
+            return web.json_response({"error": self.refusal[1]}, status=self.refusal[0])
+        return web.json_response({"cancelled": True})
 
     async def _history(self, request: web.Request) -> web.Response:
         return web.json_response(self.scene.history(request.query.get("range", "15m")))

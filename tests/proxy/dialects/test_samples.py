@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ollamon.metrics.requests import Outcome
 from ollamon.proxy.events import Report
-from ollamon.proxy.outcome import Outcome, judge
+from ollamon.proxy.outcome import judge
 from ollamon.proxy.reader import Form, open_reader
 from ollamon.proxy.routes import Reading, route_of
 from ollamon.proxy.tap import Ending
