@@ -224,6 +224,14 @@ def _models(limits: Alerts) -> Iterator[Alert]:
         "keep_alive too short, too many models for the memory, or clients that ask for different "
         "context lengths.",
     )
+    yield Alert(
+        "OllamaPromptTruncated",
+        Compare(_by_model(Increase(catalog.PROMPT_TRUNCATIONS, 15 * MINUTE)), ">", 0),
+        "warning",
+        0,
+        "Prompts to {{ $labels.model }} seem longer than its context and were cut.",
+        "Raise num_ctx (OLLAMA_CONTEXT_LENGTH), or send less.",
+    )
     cached, reported = catalog.CACHED_PROMPT_TOKENS, catalog.CACHE_REPORTED_TOKENS
     yield Alert(
         "OllamaCacheHitCollapse",
