@@ -15,10 +15,8 @@ from ollamon.supervisor import control
 from ollamon.supervisor.messages import StackStatus, status_from_json
 
 if TYPE_CHECKING:
-    from ollamon.supervisor.spec import StackSpec
-
-if TYPE_CHECKING:
     from ollamon.config.model import Config
+    from ollamon.supervisor.spec import StackSpec
 
 # Somebody who holds the lock has a socket soon.
 PATIENCE_S = 10.0

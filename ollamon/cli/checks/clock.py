@@ -1,6 +1,7 @@
 """The clock: history is only as good as its timestamps."""
 
 import http.client
+import sys
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -37,7 +38,7 @@ APART = warning(
     "Set both clocks by NTP.",
 )
 KINDS = (BEHIND, MOVED, APART)
-FIX = "timedatectl set-ntp true"
+FIX = "sudo sntp -sS time.apple.com" if sys.platform == "darwin" else "timedatectl set-ntp true"
 
 
 def check(world: World) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ OLD = warning(
     "This version of Ollama has published security holes.",
     "Install a newer one.",
 )
-UPDATE = "https://ollama.com/download"
+DOWNLOAD = "https://ollama.com/download"
 
 
 def judge(version: str) -> Finding | None:
@@ -30,4 +30,4 @@ def judge(version: str) -> Finding | None:
     named = "; ".join(f"{name}, {what}" for name, what in known.items())
     newest = ".".join(map(str, max(fixed for fixed, _ in FIXED.values())))
     evidence = f"{version} is older than {newest} and has known holes: {named}"
-    return OLD.found(evidence, UPDATE)
+    return OLD.found(evidence, DOWNLOAD)

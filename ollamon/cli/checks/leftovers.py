@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
+
 from ollamon.cli.checks.finding import Finding, Repair, fine, problem, warning
 from ollamon.cli.checks.world import World
 from ollamon.config import files
@@ -16,7 +18,7 @@ from ollamon.supervisor.messages import SOCKET_NAME
 SILENT = problem(
     "leftovers-silent",
     "A supervisor has the lock and gives no answer: it is stopped, hangs, or has another version.",
-    "Let it go on, or end it with the command of its own version.",
+    "Let it go on, or end it.",
 )
 PROCESSES = warning(
     "leftovers-processes",
@@ -35,13 +37,23 @@ def check(world: World) -> Iterator[Finding]:
     """Look at the runtime folder while nobody holds it."""
     runtime = folders(world.loaded.config).runtime
     if world.silence:
-        run = runfile.read(runtime)
-        fix = f"kill -CONT {run.pid}" if run else "ollamon down"
-        yield SILENT.found(world.silence, fix)
+        yield SILENT.found(world.silence, _wake(runtime))
     elif world.status is not None:
         yield fine("leftovers", "none: this stack runs")
     else:
         yield from _of_dead_run(runtime)
+
+
+def _wake(runtime: Path) -> str:
+    """One that is stopped goes on; SIGTERM lets any other stop its stack in order."""
+    run = runfile.read(runtime)
+    if run is None:
+        return "ollamon down"
+    try:
+        is_stopped = psutil.Process(run.pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        is_stopped = False
+    return f"kill -CONT {run.pid}" if is_stopped else f"kill {run.pid}"
 
 
 def _of_dead_run(runtime: Path) -> Iterator[Finding]:

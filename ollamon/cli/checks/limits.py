@@ -1,6 +1,7 @@
 """What the system allows: open files."""
 
 import resource
+import sys
 from collections.abc import Iterator
 
 from ollamon.cli.checks.finding import Finding, fine, warning
@@ -21,7 +22,11 @@ def check(world: World) -> Iterator[Finding]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if hard != resource.RLIM_INFINITY and hard < MIN_FILES:
         evidence = f"{hard} open files at most: room for {max(0, (hard - 256) // 2)} clients"
-        yield FILES.found(evidence, "sudo prlimit --pid $$ --nofile=65536:65536")
+        is_mac = sys.platform == "darwin"
+        fix = (
+            "launchctl limit maxfiles 65536" if is_mac else "prlimit --pid $$ --nofile=65536:65536"
+        )
+        yield FILES.found(evidence, f"sudo {fix}")
     else:
         number = "any number of" if hard == resource.RLIM_INFINITY else str(hard)
         yield fine("limits", f"{number} open files")

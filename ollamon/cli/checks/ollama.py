@@ -1,10 +1,12 @@
 """Ollama: reachable, an Ollama, and not open to the network. Never a problem of ours."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ollamon.cli.checks import holes
-from ollamon.cli.checks.finding import Finding, fine, warning
+from ollamon.cli.checks.finding import Finding, fine, problem, warning
 from ollamon.cli.checks.world import World
 from ollamon.cli.upstream import Kind, Upstream, look
 from ollamon.config.model import OllamaMode
@@ -21,13 +23,18 @@ OTHER = warning(
     "The server behind the proxy is no Ollama: requests are measured, loaded models stay unknown.",
     'Set `[ollama] mode = "off"` where that is meant.',
 )
+REQUIRED = problem(
+    "ollama-required",
+    "Ollama is not installed, and the configuration wants one as a child.",
+    "Install it, or set `[ollama] mode` to `external`.",
+)
 EXPOSED = warning(
     "ollama-exposed",
     "Ollama listens beyond this machine and asks nobody for a password: whoever reaches it can use "
     "it, past the proxy.",
     "Let it listen on 127.0.0.1.",
 )
-KINDS = (DOWN, OTHER, EXPOSED, holes.OLD)
+KINDS = (DOWN, OTHER, REQUIRED, EXPOSED, holes.OLD)
 
 
 def check(world: World) -> Iterator[Finding]:
@@ -40,7 +47,9 @@ def check(world: World) -> Iterator[Finding]:
         yield fine("ollama", f"off: the server at {config.ollama.url} is not asked")
         return
     url = config.ollama.url
-    if world.sight.is_offline:
+    if config.ollama.is_managed and not world.find(str(Path(config.ollama.binary).expanduser())):
+        yield REQUIRED.found(f"{config.ollama.binary} not found", holes.DOWNLOAD)
+    elif world.sight.is_offline:
         yield fine("ollama", f"{url} is not asked (--offline)")
     else:
         yield from _asked(world, url)
@@ -91,4 +100,6 @@ def _closed(address: str) -> str:
     owner = owner_of(int(address.rpartition(":")[2]))
     if owner is not None and owner.unit:
         return f"sudo systemctl edit {owner.unit}  # Environment=OLLAMA_HOST=127.0.0.1"
+    if sys.platform == "darwin":
+        return "launchctl setenv OLLAMA_HOST 127.0.0.1  # and start the app anew"
     return "OLLAMA_HOST=127.0.0.1 ollama serve"

@@ -23,4 +23,4 @@ def test_the_doctor_says_so_beside_what_it_found(world):
         fine, hole = ollama.check(world({"ollama": {"url": url}}))
     assert (fine.severity, hole.id) == (Severity.OK, "ollama-old")
     assert "0.12.3 is older than 0.17.1" in hole.evidence
-    assert hole.fix == holes.UPDATE
+    assert hole.fix == holes.DOWNLOAD

@@ -1,11 +1,13 @@
 """Real processes and a real socket; whether they are ours is proven by run id and start time."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from ollamon.cli.checks import leftovers
@@ -83,8 +85,19 @@ def test_a_socket_that_somebody_took_meanwhile_stays(world, runtime, stale_socke
         lock.release()
 
 
-def test_a_supervisor_that_is_silent_is_named(world, runtime):
-    dead_run(runtime)
-    finding = one(leftovers.check(world(silence="pid 7 does not answer")))
-    assert (finding.id, finding.evidence) == ("leftovers-silent", "pid 7 does not answer")
-    assert finding.fix.startswith("kill -CONT ")
+def test_a_supervisor_that_is_silent_is_woken_or_ended(world, runtime):
+    here = world(silence="it does not answer")
+    assert one(leftovers.check(here)).fix == "ollamon down"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        try:
+            run = runfile.Run("0", "r1", identity.boot_id(), child.pid, 1.0, "", "", ())
+            runfile.write(runtime, run)
+            finding = one(leftovers.check(here))
+            assert (finding.id, finding.evidence) == ("leftovers-silent", "it does not answer")
+            assert finding.fix == f"kill {child.pid}"
+            child.send_signal(signal.SIGSTOP)
+            while psutil.Process(child.pid).status() != psutil.STATUS_STOPPED:
+                time.sleep(0.01)
+            assert one(leftovers.check(here)).fix == f"kill -CONT {child.pid}"
+        finally:
+            child.kill()

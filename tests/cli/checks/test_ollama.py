@@ -1,11 +1,13 @@
 import socket
 import types
+from dataclasses import replace
 
 import psutil
 import pytest
 
 from ollamon.cli.checks import ollama, sight
 from ollamon.cli.checks.finding import Severity
+from ollamon.config.model import OllamaMode
 from ollamon.supervisor.owners import Owner
 from tests.cli.checks.conftest import one
 from tests.cli.servers import answering
@@ -33,6 +35,17 @@ def test_one_of_ours_starts_with_the_stack(world):
     here = world(document, find=lambda _: "/bin/true", has_ollama=False)
     finding = one(ollama.check(here))
     assert (finding.severity, finding.evidence) == (Severity.OK, "managed: starts with the stack")
+
+
+def test_one_of_ours_needs_its_program(world):
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    here = world({"ollama": {"url": url, "binary": "llama"}}, find={"llama": "/bin/x"}.get)
+    managed = here.loaded.config.ollama.model_copy(update={"mode": OllamaMode.MANAGED})
+    config = here.loaded.config.model_copy(update={"ollama": managed})
+    here = replace(here, loaded=replace(here.loaded, config=config))
+    assert one(ollama.check(here)).id == "ollama-down"
+    finding = one(ollama.check(replace(here, find=lambda name: None)))
+    assert (finding.id, finding.evidence) == ("ollama-required", "llama not found")
 
 
 @pytest.mark.parametrize(
