@@ -1,17 +1,20 @@
 """What happens when either side leaves, stalls, lies or is overrun: on both loops."""
 
 import asyncio
+import contextlib
+import random
 import socket
 import ssl
 import subprocess
 
 import pytest
 
+from ollamon.proxy.client import MAX_WAITING
 from ollamon.proxy.pool import UpstreamAddress
 from ollamon.proxy.relay import Limits
 from ollamon.proxy.tap import Ending, Rejection
 from tests.fakes.client import bench, quick, request
-from tests.fakes.upstream import Upstream, answer, eventually, replay, sequence, silence
+from tests.fakes.upstream import Upstream, answer, eventually, replay, sequence, silence, soon
 
 CHAT = request("POST", "/api/chat", b'{"model":"tiny"}')
 STREAM = answer(b'{"a":1}\n{"a":2}\n{"a":3}\n', is_chunked=True)
@@ -254,6 +257,39 @@ async def test_a_client_that_leaves_while_we_connect_is_noticed():
             assert stage.meter.endings == [Ending.CLIENT_GONE]
         for filler in fillers:
             filler.close()
+
+
+async def test_of_a_body_only_so_much_waits_for_a_connection_and_all_of_it_passes():
+    loop, body = asyncio.get_running_loop(), random.Random(1).randbytes(2_000_000)
+    with contextlib.ExitStack() as open_ones:
+        full = open_ones.enter_context(socket.socket())
+        full.setblocking(False)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            filler = open_ones.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        async with bench(upstream_url=f"http://127.0.0.1:{full.getsockname()[1]}") as stage:
+            client = await stage.client()
+            client.writer.write(request("POST", "/api/blobs/x", body))
+            await eventually(lambda: any(each._holds for each in stage.relay._clients))
+            await asyncio.sleep(0.1)
+            (held,) = stage.relay._clients
+            # And one read, of which asyncio's own are the larger ones.
+            assert held._waiting_size <= MAX_WAITING + 256 * 1024
+            got = b""
+            while not got:
+                # The fillers come first, and send nothing; then the SYN is tried again.
+                accepted, _ = await soon(loop.sock_accept(full))
+                open_ones.enter_context(accepted)
+                with contextlib.suppress(TimeoutError):
+                    got = await asyncio.wait_for(loop.sock_recv(accepted, 65536), 0.2)
+            while not got.endswith(body[-100:]):
+                got += await soon(loop.sock_recv(accepted, 1 << 20))
+            assert got.partition(b"\r\n\r\n")[2] == body
+            await loop.sock_sendall(accepted, answer())
+            assert (await client.answer(b"POST")).status == 200
 
 
 async def stale(connection, _request):
