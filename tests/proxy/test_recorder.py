@@ -7,6 +7,10 @@ import threading
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from ollamon.metrics import catalog
@@ -492,6 +496,7 @@ def test_poisoned_numbers_leave_the_exposition_valid(stack, poison, target):
         stack.chat(SAYS, body, head=head, target=target)
     text = generate_latest(stack.registry).decode()
     assert list(text_string_to_metric_families(text))
+    assert list(parse_openmetrics(generate_openmetrics(stack.registry).decode()))
     assert "NaN" not in text
     assert stack.total(catalog.GENERATED_TOKENS) == 0
     assert stack.total(catalog.PROMPT_TOKENS) == 0
