@@ -1,6 +1,7 @@
 """The page's routes and its socket, for any server."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +15,17 @@ from werkzeug.exceptions import HTTPException
 from ollamon.access import TOKEN_FIELD, PageAccess, knows_token
 from ollamon.config.model import Dashboard
 from ollamon.dashboard import questions, view
-from ollamon.dashboard.feed import RANGES_S, Feed
+from ollamon.dashboard.feed import Feed
 from ollamon.dashboard.guard import Guard
-from ollamon.dashboard.history.text import csv_of
+from ollamon.dashboard.history.text import csv_of, history_csv
 from ollamon.dashboard.journal import Journal
+from ollamon.dashboard.questions import Stretch
 from ollamon.errors import SourceError
 from ollamon.metrics.panels import PANELS, Panel
 from ollamon.metrics.requests import Outcome
 
 MAX_MESSAGE = 16 * 1024
 FIRST_TICK_S = 4.0
-_DEFAULT_RANGE = "15m"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
@@ -116,6 +117,7 @@ def _add_page(app: Flask, settings: Settings) -> None:
 
 
 def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
+    ids = {panel.id for panel in panels}
     described = json.dumps([view.describe(panel) for panel in panels]).encode()
 
     @app.get("/api/metrics")
@@ -129,10 +131,21 @@ def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
 
     @app.get("/api/history")
     def history() -> Response:
-        name = request.args.get("range", _DEFAULT_RANGE)
-        if name not in RANGES_S:
-            return _error(400, f"range: expected one of {', '.join(RANGES_S)}")
-        return _packed(feed.history(name))
+        try:
+            wanted = questions.stretch_of(request.args, ids)
+        except ValueError as error:
+            return _error(400, str(error))
+        if wanted == Stretch(wanted.range):
+            return _packed(feed.history(wanted.range))
+        found = (
+            json.loads(gzip.decompress(feed.history(wanted.range)))
+            if wanted.range
+            else feed.stretch(wanted.start, wanted.end)
+        )
+        chosen = view.chosen(found, panels, wanted.panel, wanted.model)
+        if wanted.format == "csv":
+            return _file(history_csv(chosen), "text/csv; charset=utf-8", "ollamon-history.csv")
+        return _packed(gzip.compress(_dumped(chosen), compresslevel=5))
 
     @app.get("/healthz")
     def healthy() -> Response:
@@ -173,7 +186,11 @@ def _add_requests(app: Flask, journal: Journal, token: str) -> None:
             # What to ask for as `before`, when there may be more.
             "next": records[-1].seq if is_full else None,
         }
-        return _json(json.dumps(document, allow_nan=False, separators=(",", ":")).encode())
+        return _json(_dumped(document))
+
+
+def _dumped(document: object) -> bytes:
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _file(text: str, content_type: str, name: str) -> Response:
@@ -194,10 +211,14 @@ def _packed(body: bytes) -> Response:
     """Gzipped already; unpacked for the few that cannot read it."""
     response = _json(body)
     response.headers["Vary"] = "Accept-Encoding"
+    # The same bytes until the next tick, or step of a long range: who has them is told 304.
+    response.set_etag(hashlib.sha256(body).hexdigest()[:32], weak=True)
+    response.headers["Cache-Control"] = "no-cache"
     if request.accept_encodings["gzip"]:
         response.headers["Content-Encoding"] = "gzip"
     else:
         response.set_data(gzip.decompress(body))
+    response.make_conditional(request)
     return response
 
 
@@ -208,6 +229,7 @@ def _explain(error: HTTPException) -> Response:
 def _with_headers(response: Response) -> Response:
     response.headers.update(_HEADERS)
     # Files carry an ETag: a browser asks each time and is told 304, so an upgrade is seen at once.
-    is_static = request.endpoint == "static"
-    response.headers["Cache-Control"] = "no-cache" if is_static else "no-store"
+    fallback = "no-cache" if request.endpoint == "static" else "no-store"
+    if "ETag" not in response.headers or request.endpoint == "static":
+        response.headers["Cache-Control"] = fallback
     return response

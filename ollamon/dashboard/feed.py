@@ -15,23 +15,13 @@ from typing import Protocol
 
 from ollamon.dashboard import status, view
 from ollamon.dashboard.sources.helper import HelperSeen
-from ollamon.dashboard.sources.source import History, Reading, Source, Span
+from ollamon.dashboard.sources.source import RANGES_S, History, Reading, Source, Span
 from ollamon.dashboard.status import Facts, HelperState, Status, Upstream
 from ollamon.errors import SourceError
 from ollamon.metrics import catalog
 from ollamon.metrics.expressions import Expression, Sum, Value
 from ollamon.metrics.series import SeriesStore
 
-RANGES_S = {
-    "5m": 300,
-    "15m": 900,
-    "1h": 3600,
-    "6h": 21_600,
-    "24h": 86_400,
-    "7d": 604_800,
-    "30d": 2_592_000,
-    "90d": 7_776_000,
-}
 BLIND_AFTER_S = 30.0
 # What sends to pages is not made for less.
 _SHORTEST_S = 0.1
@@ -180,6 +170,11 @@ class Feed:
                 packed = gzip.compress(_json(document), compresslevel=5)
                 self._histories[name] = (t, packed)
         return packed
+
+    def stretch(self, start: float, end: float) -> view.Json:
+        """Return the history between two moments, Unix seconds."""
+        span = Span.of(end, end - start, self._plan.interval_s)
+        return view.build_history(self._history(span), pause=_yield)
 
     def _history(self, span: Span) -> History:
         if self._source == "prometheus" and self._sources.prometheus:

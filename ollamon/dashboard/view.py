@@ -135,6 +135,23 @@ def build_history(
     }
 
 
+def chosen(history: Json, panels: Iterable[Panel], panel: str, model: str) -> Json:
+    """Return one panel of a history, or all ("") and of them the series of one model, or all ("").
+
+    What is not told apart by model stays.
+    """
+    by_model = {each.id for each in panels if "model" in each.expression.labels}
+    kept = {}
+    for id_, columns in history["panels"].items():
+        if panel in ("", id_):
+            series = columns["series"]
+            if model and id_ in by_model:
+                # A name begins with the model, and no model has a space in it.
+                series = {name: c for name, c in series.items() if name.split(" ")[0] == model}
+            kept[id_] = {"series": series}
+    return {**history, "panels": kept}
+
+
 def describe(panel: Panel) -> Json:
     """A panel's declaration."""
     return {

@@ -245,3 +245,44 @@ def test_json_for_the_socket_is_compact_and_knows_no_nan():
     assert module.CompactJson.loads(b'["x"]') == ["x"]
     with pytest.raises(ValueError, match="not JSON compliant"):
         module.CompactJson.dumps(float("nan"))
+
+
+def test_a_history_that_somebody_has_is_not_sent_again(get, feed):
+    feed.turn()
+    first = get("/api/history?range=1h")
+    tag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = get("/api/history?range=1h", If_None_Match=tag)
+    assert (again.status_code, again.data) == (304, b"")
+    other = get("/api/history?range=1h&panel=ttft", If_None_Match=tag)
+    assert other.status_code == 200
+
+
+def test_a_stretch_of_one_panel(get, feed):
+    t = feed.turn()["t"]
+    answer = get(f"/api/history?from={int(t) - 60}&to={int(t) + 5}&panel=ttft").json
+    assert answer["panels"] == {"ttft": {"series": {"qwen3:8b": [1]}}}
+
+
+def test_a_history_of_one_model(get, feed):
+    feed.turn()
+    for model, series in (("qwen3:8b", {"qwen3:8b": [1]}), ("other", {})):
+        panels = get(f"/api/history?model={model}").json["panels"]
+        assert panels["ttft"] == {"series": series}
+
+
+def test_a_history_as_csv(get, feed):
+    feed.turn()
+    answer = get("/api/history?panel=ttft&format=csv")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    head, row, end = answer.text.split("\r\n")
+    assert head == "time,panel,series,value"
+    assert row.endswith("Z,ttft,qwen3:8b,1")
+    assert end == ""
+
+
+@pytest.mark.parametrize("query", ["from=1", "from=5&to=1", "panel=x", "format=xml", "range=2h"])
+def test_a_history_that_cannot_be_understood(get, query):
+    answer = get(f"/api/history?{query}")
+    assert answer.status_code == 400
+    assert ": expected " in answer.json["error"]

@@ -174,3 +174,23 @@ def test_loaded_models_say_what_is_known_of_them():
     ]
     store.add(105, ())
     assert view.models(store, 105) == []
+
+
+def test_of_a_history_one_panel_or_one_model_is_chosen():
+    columns = {
+        "ttft": {"series": {"a": [1], "b": [2]}},
+        "request_rate": {"series": {"a POST /api/chat 200": [3], "ab POST / 200": [4]}},
+        "memory": {"series": {"all": [5]}},
+    }
+    history = {"t": [1], "panels": columns}
+    assert view.chosen(history, PANELS, "", "") == history
+    assert view.chosen(history, PANELS, "ttft", "") == {
+        "t": [1],
+        "panels": {"ttft": columns["ttft"]},
+    }
+    assert view.chosen(history, PANELS, "", "a")["panels"] == {
+        "ttft": {"series": {"a": [1]}},
+        "request_rate": {"series": {"a POST /api/chat 200": [3]}},
+        # What is not told apart by model stays.
+        "memory": {"series": {"all": [5]}},
+    }

@@ -128,12 +128,12 @@ class Keeper:
 
     def _evaluated(self, span: Span, recent: list[Step]) -> History:
         step = round(span.step_s)
-        tier = max(each for each in tiers.TIERS if each <= max(step, STEP_S))
-        times = grid(span.end, span.seconds, max(step, STEP_S))
+        tier = tiers.tier_for(step, self._clock() - (span.end - span.seconds))
+        times = grid(span.end, span.seconds, max(step, tier))
         replay = Replay(self._kept(tier, times, recent), tier)
         found: dict[str, dict[Any, list[float]]] = {}
         for panel in self._panels:
-            expression = widened(panel.expression, step)
+            expression = widened(panel.expression, times.step)
             columns = found[panel.id] = {}
             for place, t in enumerate(times):
                 for labels, value in expression.eval(replay, t).items():

@@ -1,9 +1,10 @@
-"""Rows of requests as CSV, without I/O."""
+"""Requests and histories as CSV, without I/O."""
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from ollamon.metrics.requests import TYPES, RequestRecord
 
@@ -13,11 +14,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def csv_of(records: Iterable[RequestRecord]) -> str:
     """Return them with a head; times are UTC, unknown is empty, no cell is a formula."""
+    rows = ((_cell(name, value) for name, value in row._asdict().items()) for row in records)
+    return _written(TYPES, rows)
+
+
+def history_csv(history: Mapping[str, Any]) -> str:
+    """Return what /api/history gives as one row for each known value; times are UTC."""
+    rows = (
+        (moment_of(t), id_, _cell("series", name), value)
+        for id_, panel in history["panels"].items()
+        for name, column in panel["series"].items()
+        for t, value in zip(history["t"], column, strict=True)
+        if value is not None
+    )
+    return _written(("time", "panel", "series", "value"), rows)
+
+
+def _written(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(TYPES)
-    for record in records:
-        writer.writerow(_cell(name, value) for name, value in record._asdict().items())
+    writer.writerow(head)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -64,6 +64,17 @@ class Numbers:
         self.by_number[number] = key
 
 
+def tier_for(step_s: float, age_s: float) -> int:
+    """Return the coarsest tier that is fine enough for a step, or the finest that is kept so long.
+
+    Args:
+        step_s: Between two points.
+        age_s: Of the first of them.
+    """
+    kept = min((tier for tier, keep_s in TIERS.items() if age_s <= keep_s), default=max(TIERS))
+    return max((tier for tier in TIERS if kept <= tier <= step_s), default=kept)
+
+
 def write(numbers: Numbers, steps: Iterable[Step]) -> None:
     """Add steps of the finest tier, and the coarse ones that are complete with them."""
     for step in steps:

@@ -9,6 +9,17 @@ from typing import Protocol
 from ollamon.metrics.expressions import Vector
 from ollamon.metrics.series import Labels
 
+RANGES_S = {
+    "5m": 300,
+    "15m": 900,
+    "1h": 3600,
+    "6h": 21_600,
+    "24h": 86_400,
+    "7d": 604_800,
+    "30d": 2_592_000,
+    "90d": 7_776_000,
+}
+"""Ranges that people choose, in seconds."""
 MAX_POINTS = 720
 SHORT_S = 3600.0
 """Ranges up to here have the step of the readings; longer ones a rounder step."""

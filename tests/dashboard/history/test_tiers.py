@@ -42,6 +42,23 @@ def test_steps_come_back_in_order_with_their_series(numbers):
     assert read(again, 15) == [step(15), step(30, 5), Step(START + 45, ended={A, G})]
 
 
+@pytest.mark.parametrize(
+    ("step_s", "age_s", "tier"),
+    [
+        (5, 60, 15),
+        (60, 6 * 3600, 60),
+        (300, DAY_S, 300),
+        (1800, 7 * DAY_S, 300),
+        # Twenty minutes of last week, and of last month.
+        (5, 7 * DAY_S, 60),
+        (5, 30 * DAY_S, 300),
+        (5, 200 * DAY_S, 300),
+    ],
+)
+def test_a_tier_is_fine_enough_and_still_there(step_s, age_s, tier):
+    assert tiers.tier_for(step_s, age_s) == tier
+
+
 def test_coarse_steps_are_made_when_they_are_complete(numbers):
     tiers.write(numbers, [step(t, level=t) for t in range(15, 60, 15)])
     assert rows(numbers, 60) == 0
