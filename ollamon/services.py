@@ -113,7 +113,7 @@ def stack(
         services.append(_ollama(resolved, server))
     if resolved.demo.enabled:
         services.append(_demo(resolved))
-        notes.append(Note("config", "demo: a simulated Ollama is watched, ollama.url is not used"))
+        notes.append(Note("demo", "a simulated Ollama is watched; ollama.url is not used"))
     if resolved.helper.mode is HelperMode.ON:
         services.append(_helper(resolved))
     if binary is not None:

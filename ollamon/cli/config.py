@@ -1,5 +1,6 @@
 """`ollamon config`: write, check and show the one file."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,43 @@ def check(session: Session, file: str | None) -> None:
     session.say(f"{name}: no errors, {count(len(loaded.notices), 'notice')}")
     file_name = str(loaded.file) if loaded.file else None
     session.answer({"file": file_name, "notices": list(loaded.notices)})
+
+
+command.add_command(check, "validate")
+
+
+@command.command("schema")
+@common_options
+@pass_session
+def schema(session: Session) -> None:
+    """Print the JSON Schema of the file, for editors that complete and check."""
+    from ollamon.artifacts import pages
+
+    text = pages.schema()
+    if not session.is_json:
+        session.say(text.rstrip("\n"))
+    document: shapes.ConfigSchema = {"schema": json.loads(text)}
+    session.answer(document)
+
+
+@command.command("edit")
+@common_options
+@pass_session
+def edit(session: Session) -> None:
+    """Open the file in your editor ($VISUAL, $EDITOR) and keep only what is valid.
+
+    It is made first where there is none. When something is wrong you are asked to go on; the file
+    stays as it was until all is right.
+    """
+    from ollamon.cli import editing
+    from ollamon.config import files, paths
+
+    found, _ = paths.find_file(session.file)
+    path = found or paths.user_file()
+    is_changed = editing.edit(path, session)
+    session.say(f"{files.shown(path)} is {'changed' if is_changed else 'as it was'}.")
+    document: shapes.ConfigEdit = {"file": str(path), "is_changed": is_changed}
+    session.answer(document)
 
 
 @command.command("show")

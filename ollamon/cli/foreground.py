@@ -121,7 +121,8 @@ def addresses_of(plan: Plan) -> dict[str, str]:
 
 def mark_of(note: Note) -> Mark:
     """Something that can be mended is a warning."""
-    return Mark.WARN if note.remedy or note.about != "helper" else Mark.EXTERNAL
+    is_wanted = note.about in ("helper", "demo") and not note.remedy
+    return Mark.EXTERNAL if is_wanted else Mark.WARN
 
 
 def first_lines(plan: Plan, style: Style) -> Iterator[str]:

@@ -18,7 +18,8 @@ from ollamon.errors import ConfigError, OllamonError
 
 COMMANDS = (
     *("up", "down", "start", "stop", "restart", "reload", "status", "wait", "logs", "events"),
-    *("requests", "doctor", "config", "helper", "service", "export", "top", "version"),
+    *("requests", "doctor", "run", "env", "open", "config", "helper", "service", "export", "top"),
+    *("completion", "version"),
 )
 # What became of a configuration that was not taken.
 _OUTCOMES = {"up": "Nothing was started.", "reload": "What runs is as it was."}

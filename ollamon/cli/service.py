@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ollamon.cli.session import Session, common_options, pass_session
+from ollamon.cli.session import Session, common_options, own_command, pass_session
 from ollamon.config.naming import NOT_KEYS, PREFIX, STACK
 from ollamon.errors import OllamonError, ProgramMissingError
 
@@ -121,8 +121,7 @@ def unit_of(session: Session, kind: str | None) -> Unit:
 
     loaded = session.load()
     config = loaded.config
-    # -P: a module of the working directory must not stand in for one of ours.
-    argv = [sys.executable, "-P", "-m", "ollamon.cli"]
+    argv = own_command()
     argv += ["--config", str(loaded.file.absolute())] if loaded.file else []
     argv += ["--name", config.name]
     environment = {"PATH": os.environ.get("PATH", os.defpath)}

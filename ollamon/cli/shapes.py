@@ -204,6 +204,19 @@ class ConfigShow(TypedDict):
     origins: Annotated[dict[str, str] | None, "with --origin: key path, where its value is from"]
 
 
+class ConfigSchema(TypedDict):
+    """`config schema`."""
+
+    schema: Annotated[dict[str, object], "JSON Schema, draft 2020-12"]
+
+
+class ConfigEdit(TypedDict):
+    """`config edit`."""
+
+    file: str
+    is_changed: bool
+
+
 class ConfigPath(TypedDict):
     """`config path`."""
 
@@ -277,6 +290,32 @@ class ServiceUninstall(TypedDict):
     was_installed: bool
 
 
+class Run(TypedDict):
+    """`run`, when the child has ended."""
+
+    name: str
+    child: str
+
+
+class Env(TypedDict):
+    """`env`."""
+
+    variables: dict[str, str]
+
+
+class Open(TypedDict):
+    """`open`."""
+
+    url: str
+
+
+class Completion(TypedDict):
+    """`completion`."""
+
+    shell: str
+    script: str
+
+
 class Top(TypedDict):
     """`top`."""
 
@@ -307,12 +346,19 @@ SHAPES: dict[str, type] = {
     "doctor": Doctor,
     "config init": ConfigInit,
     "config check": ConfigCheck,
+    "config validate": ConfigCheck,
+    "config schema": ConfigSchema,
+    "config edit": ConfigEdit,
     "config show": ConfigShow,
     "config path": ConfigPath,
     "helper install": HelperChange,
     "helper uninstall": HelperChange,
     "helper status": HelperStatus,
     "helper sudoers": Sudoers,
+    "run": Run,
+    "env": Env,
+    "open": Open,
+    "completion": Completion,
     "service print": ServicePrint,
     "service install": ServiceInstall,
     "service uninstall": ServiceUninstall,

@@ -106,7 +106,7 @@ def command(
         *(timeout_s, has_helper, ollama_mode, takeover, demo),
         *(orphans, only, besides, ends_on_failure),
     )
-    plan = _plan(session, wishes)
+    plan = plan_of(session, wishes)
     if is_plan_wanted:
         return _tell_plan(_settled(plan, has_session=has_terminal()), session)
     if report_fd is not None:
@@ -178,7 +178,12 @@ def _use_that_one(text: str, name: str, values: str) -> str:
     return "\n".join(filter(None, [before, hint, after]))
 
 
-def _plan(session: Session, wishes: Wishes) -> "Plan":
+def plan_of(session: Session, wishes: Wishes) -> "Plan":
+    """Return what these wishes lead to.
+
+    Raises:
+        ConfigError, ProgramMissingError, PortInUseError: They lead nowhere.
+    """
     from ollamon import services
     from ollamon.cli.helper_probe import is_foreign_helper
     from ollamon.cli.ollama_probe import has_ollama

@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+from ollamon.config import naming
 from ollamon.errors import ConfigError, Problem
 
 MAX_BYTES = 1024 * 1024
@@ -25,7 +26,8 @@ def read(path: Path, named_by: str = "") -> str:
     Raises:
         ConfigError: It cannot be read, is no UTF-8, no TOML, or larger than 1 MB.
     """
-    reason = f" (named by {named_by})" if named_by else ""
+    # Whoever typed a path knows who named it.
+    reason = f" (named by {named_by})" if named_by == naming.FILE_VARIABLE else ""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

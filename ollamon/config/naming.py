@@ -14,3 +14,4 @@ NOT_KEYS = frozenset(
 STACK = "default"
 """The name of a stack that has none."""
 STACK_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
+STACK_RULE = "1 to 32 small letters, digits and hyphens, no hyphen first"

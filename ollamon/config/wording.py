@@ -7,6 +7,7 @@ from pydantic_core import ErrorDetails
 
 from ollamon.config.layers import Layers, field_at, fields_of
 from ollamon.config.model import Config, Section
+from ollamon.config.naming import STACK_PATTERN, STACK_RULE
 from ollamon.errors import Problem
 
 _TYPES = {
@@ -45,7 +46,9 @@ def _reason(detail: ErrorDetails) -> str:
         case "less_than_equal":
             return f"must be at most {context['le']}, got {detail['input']}"
         case "string_pattern_mismatch":
-            return f"{detail['input']!r} must match {context['pattern']}"
+            rules = {STACK_PATTERN: STACK_RULE}
+            rule = rules.get(context["pattern"], f"text that matches {context['pattern']}")
+            return f"expected {rule}, got {detail['input']!r}"
         case "string_too_short":
             return "must not be empty"
         case kind if kind in _TYPES:

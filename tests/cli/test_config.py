@@ -83,4 +83,6 @@ def test_path_names_the_file(invoke, home, monkeypatch):
 
 
 def test_the_group_has_these_commands():
-    assert sorted(command.commands) == ["check", "init", "path", "show"]
+    assert sorted(command.commands) == [
+        *("check", "edit", "init", "path", "schema", "show", "validate")
+    ]

@@ -124,5 +124,7 @@ def test_notes_stand_before_the_children():
     assert lines[2].startswith(" ! prometheus   prometheus not found: the dashboard keeps")
     assert addresses_of(plan)["dashboard"] == "http://127.0.0.1:3001"
     assert mark_of(Note("helper", "one answers already")) is Mark.EXTERNAL
+    assert mark_of(Note("demo", "a simulated Ollama")) is Mark.EXTERNAL
+    assert mark_of(Note("config", "OLLAMA_HOST names this proxy")) is Mark.WARN
     ready = ready_lines(plan, Event(0, 1.3, "", "ready"), "Ctrl-C stops everything.")
     assert ready[1] == "All ready in 1.3 s. Point your clients at http://127.0.0.1:11435."

@@ -139,7 +139,7 @@ def test_every_problem_is_told_at_once_each_with_its_place(file):
         ('[proxy]\nallowed_hosts = "box"', 'expected a list such as ["box.lan"]'),
         ("[metrics]\nmax_models = 0", "must be at least 1, got 0"),
         ('[prometheus]\nbinary = ""', "must not be empty"),
-        ('name = "Not A Name"', "must match"),
+        ('name = "Not A Name"', "expected 1 to 32 small letters, digits and hyphens, no hyphen"),
         ('[prometheus]\nscrape_interval = "0s"', '"0s" must be longer than 0'),
         ('[prometheus]\nscrape_interval = "-5s"', "expected a number with one of the units"),
         ('[prometheus]\nretention_size = "2 TiB"', "expected a number with one of the units"),
@@ -310,9 +310,7 @@ def test_a_folder_instead_of_a_file_is_said(file, tmp_path):
 
 
 def test_a_file_that_was_named_must_exist(file, monkeypatch):
-    assert problems("none.toml") == [
-        "cannot read none.toml (named by --config): no such file or directory"
-    ]
+    assert problems("none.toml") == ["cannot read none.toml: no such file or directory"]
     monkeypatch.setenv("OLLAMON_CONFIG", "other.toml")
     assert problems() == [
         "cannot read other.toml (named by OLLAMON_CONFIG): no such file or directory"
