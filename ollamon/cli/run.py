@@ -26,7 +26,8 @@ def command(session: Session, child: str) -> int:
     It is not restarted, and what it writes is shown as it is. Its addresses must be free: stop it
     first where it runs (`ollamon stop CHILD`). Exits as the child does.
     """
-    from ollamon.cli.up import Wishes, plan_of
+    from ollamon.cli.up import plan_of
+    from ollamon.cli.wishes import Wishes
     from ollamon.supervisor import alone
 
     # What only runs when it is asked for is asked for.
