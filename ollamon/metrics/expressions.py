@@ -193,6 +193,23 @@ class Increase(_OverWindow):
 
 
 @dataclass(frozen=True)
+class _Changed(Expression):
+    """Another value for each series of an expression."""
+
+    inner: Expression
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Unchanged."""
+        return self.inner.labels
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Unchanged."""
+        return self.inner.names
+
+
+@dataclass(frozen=True)
 class _Aggregation(Expression):
     inner: Expression
     by: tuple[str, ...] = ()
@@ -279,20 +296,8 @@ class Count(_Aggregation):
 
 
 @dataclass(frozen=True)
-class Age(Expression):
+class Age(_Changed):
     """`time() - inner`: seconds since a moment."""
-
-    inner: Expression
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Unchanged."""
-        return self.inner.labels
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Unchanged."""
-        return self.inner.names
 
     def promql(self) -> str:
         """A difference."""
@@ -385,22 +390,11 @@ class Ratio(Expression):
 
 
 @dataclass(frozen=True)
-class Scale(Expression):
+class Scale(_Changed):
     """`inner / divisor / divisor ...`: another unit."""
 
-    inner: Expression
     divisors: tuple[float, ...]
     is_division = True
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Unchanged."""
-        return self.inner.labels
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Unchanged."""
-        return self.inner.names
 
     def promql(self) -> str:
         """Divisions one after the other."""
@@ -415,22 +409,11 @@ class Scale(Expression):
 
 
 @dataclass(frozen=True)
-class Times(Expression):
+class Times(_Changed):
     """`inner * factor`."""
 
-    inner: Expression
     factor: float
     is_division = True
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Unchanged."""
-        return self.inner.labels
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Unchanged."""
-        return self.inner.names
 
     def promql(self) -> str:
         """A product, which binds as a division does."""
@@ -442,21 +425,10 @@ class Times(Expression):
 
 
 @dataclass(frozen=True)
-class Inverse(Expression):
+class Inverse(_Changed):
     """`1 / inner`."""
 
-    inner: Expression
     is_division = True
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Unchanged."""
-        return self.inner.labels
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Unchanged."""
-        return self.inner.names
 
     def promql(self) -> str:
         """A division of one."""
