@@ -13,6 +13,7 @@ from ollamon.cli import checks, shapes_page
 from ollamon.cli.checks import page as findings
 from ollamon.cli.root import root
 from ollamon.config.model import Config
+from ollamon.dashboard import openapi
 from ollamon.supervisor.lifecycle import page as lifecycle
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,7 @@ def files() -> dict[str, str]:
         "docs/grafana.json": grafana.dashboard(Config()),
         "docs/provisioning/datasources.yml": grafana.datasources(Config()),
         "docs/provisioning/dashboards.yml": grafana.providers(),
+        "docs/openapi.json": openapi.document(),
         "docs/lifecycle.md": lifecycle.page(),
         "docs/doctor.md": findings.page(checks.kinds()),
         "ollamon/cli/checks/minima.py": minima((ROOT / "pyproject.toml").read_text()),

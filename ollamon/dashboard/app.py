@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from ollamon.access import TOKEN_FIELD, PageAccess, knows_token
 from ollamon.config.model import Dashboard
-from ollamon.dashboard import questions, view
+from ollamon.dashboard import openapi, questions, view
 from ollamon.dashboard.feed import Feed
 from ollamon.dashboard.guard import Guard
 from ollamon.dashboard.history.text import csv_of, history_csv
@@ -128,6 +128,10 @@ def _add_api(app: Flask, feed: Feed, panels: tuple[Panel, ...]) -> None:
     @app.get("/api/panels")
     def declared() -> Response:
         return _json(described)
+
+    @app.get("/api/openapi.json")
+    def described_all() -> Response:
+        return _json(openapi.document().encode())
 
     @app.get("/api/history")
     def history() -> Response:

@@ -8,6 +8,8 @@ from ollamon.dashboard.sources.source import RANGES_S
 from ollamon.metrics.requests import MAX_TEXT
 
 MAX_LIMIT = 500
+_DIGITS = 18
+MAX_SEQ = 10**_DIGITS - 1
 FORMATS = ("json", "csv")
 _LIMIT = 100
 _OF_REQUESTS = frozenset({"before", "limit", "format", "q", *FILTERS})
@@ -113,13 +115,13 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
         raise ValueError(f"{name}: expected a whole number")
     return int(text)
 
 
 def _text(query: Mapping[str, str], name: str) -> str:
     text = query.get(name, "")
-    if len(text) > MAX_TEXT or not text.isprintable():
-        raise ValueError(f"{name}: expected at most {MAX_TEXT} printable letters")
+    if len(text) > MAX_TEXT or not (text.isascii() and text.isprintable()):
+        raise ValueError(f"{name}: expected at most {MAX_TEXT} printable ASCII letters")
     return text

@@ -32,8 +32,8 @@ def test_a_query_chooses_rows(query, expected):
         ({"before": "9" * 19}, "before: expected a whole number"),
         ({"before": "\N{ARABIC-INDIC DIGIT ONE}"}, "before: expected a whole number"),
         ({"format": "xml"}, "format: expected one of json, csv"),
-        ({"model": "x" * 129}, "model: expected at most 128 printable letters"),
-        ({"q": "a\0b"}, "q: expected at most 128 printable letters"),
+        ({"model": "x" * 129}, "model: expected at most 128 printable ASCII letters"),
+        ({"q": "a\0b"}, "q: expected at most 128 printable ASCII letters"),
         ({"since": "1"}, "since: expected one of before, format, limit, model, outcome, q"),
     ],
 )
