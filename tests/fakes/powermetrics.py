@@ -127,6 +127,18 @@ def stream(pace_s=0.05, count=10**6, **values) -> None:
         time.sleep(pace_s)
 
 
+def meter(gpu_mw_in: str, pace_s=0.25, **values) -> None:
+    """Documents whose time is real, and whose GPU draws what a file says."""
+    before = time.monotonic()
+    for number in range(10**6):
+        time.sleep(pace_s)
+        now = time.monotonic()
+        drawn = float(Path(gpu_mw_in).read_text())
+        told = apple(seconds=now - before, gpu_mw=drawn, **values)
+        write((b"\0" if number else b"") + document(told))
+        before = now
+
+
 def stall(**values) -> None:
     """One document, then silence."""
     write(document(apple(**values)))
@@ -177,6 +189,5 @@ def macmon(pace_s=0.05) -> None:
         time.sleep(pace_s)
 
 
-BEHAVIOURS = {
-    one.__name__: one for one in (stream, stall, deaf, crash, refuse, flood, nonsense, macmon)
-}
+_ALL = (stream, meter, stall, deaf, crash, refuse, flood, nonsense, macmon)
+BEHAVIOURS = {one.__name__: one for one in _ALL}
