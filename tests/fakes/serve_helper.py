@@ -14,12 +14,19 @@ from ollamon.helper.follower import Follower
 from ollamon.helper.sampler import Sampler, this_machine
 from ollamon.helper.server import HelperServer
 
-source = Follower(Powermetrics(2.0, "arm64", (), sys.argv[2]))
-sampler, stop = Sampler([source], 2.0, this_machine()), threading.Event()
-with HelperServer(int(sys.argv[1]), sampler) as server:
-    sampler.start(stop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.stdin.read()
-    server.shutdown()
-    stop.set()
-    sampler.join()
+
+def serve(port, sources, interval_s):
+    """Serve what these sources say, until stdin ends."""
+    sampler, stop = Sampler(sources, interval_s, this_machine()), threading.Event()
+    with HelperServer(port, sampler) as server:
+        sampler.start(stop)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdin.read()
+        server.shutdown()
+        stop.set()
+        sampler.join()
+
+
+if __name__ == "__main__":
+    program = Powermetrics(2.0, "arm64", (), sys.argv[2])
+    serve(int(sys.argv[1]), [Follower(program)], 2.0)

@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from ollamon.host import disk
@@ -8,6 +11,22 @@ def test_this_machine_can_be_read():
     for name, counters in Disks().read().items():
         assert not name.startswith(("loop", "dm-", "zram"))
         assert counters.read_bytes >= 0
+
+
+def kernel_says():
+    """Bytes read and written by device, from the kernel's own table of sectors of 512 bytes."""
+    rows = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+    return {row[2]: (512 * int(row[5]), 512 * int(row[9])) for row in rows}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the table is Linux's")
+def test_the_counters_of_this_machine_are_the_kernels():
+    before, read, after = kernel_says(), Disks().read(), kernel_says()
+    real = [name for name in before if Path(f"/sys/block/{name}/device").exists()]
+    assert sorted(read) == sorted(name for name in real if not name.startswith("loop"))
+    for name, counters in read.items():
+        assert before[name][0] <= counters.read_bytes <= after[name][0]
+        assert before[name][1] <= counters.written_bytes <= after[name][1]
 
 
 def test_only_disks_of_hardware_count(tmp_path):

@@ -1,4 +1,6 @@
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,20 @@ def test_this_machine_can_be_read():
     assert reader is not None
     reading = reader.read()
     assert reading is None or 0 <= reading.ratio <= 1
+
+
+FILE = Path("/proc/pressure/memory")
+
+
+def kernel_says():
+    (percent,) = re.findall(r"some avg10=([0-9.]+)", FILE.read_text())
+    return float(percent) / 100
+
+
+@pytest.mark.skipif(not FILE.exists(), reason="this kernel does not measure it")
+def test_the_pressure_of_this_machine_is_the_kernels():
+    before, reading, after = kernel_says(), Psi().read(), kernel_says()
+    assert reading is not None
+    assert reading.source == "psi"
+    # It is reckoned anew every two seconds.
+    assert reading.ratio in (before, after)

@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
 import dataclasses
+import itertools
+import math
 import socketserver
 import threading
 import time
@@ -19,6 +21,7 @@ from ollamon.host.pressure import PressureReading
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Instruments
 from ollamon.proxy import hardware
+from ollamon.proxy.admin import Exposition
 from ollamon.readings import (
     Cpu,
     Gpu,
@@ -116,6 +119,9 @@ async def until(condition):
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 - a board tells nobody that it changed
             await asyncio.sleep(0.01)
+
+
+GOOD_BEGINNING = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{"
 
 
 def nobody(reading, now):
@@ -340,6 +346,20 @@ async def test_a_reading_that_hangs_does_not_delay_the_loop(board):
             assert not left.is_set()
     finally:
         release.set()
+
+
+@pytest.mark.parametrize("answer", [b"", GOOD_BEGINNING], ids=["silent", "in the middle"])
+async def test_a_helper_that_hangs_delays_no_scrape(registry, board, monkeypatch, answer):
+    # Whoever waited for the helper would wait for ever.
+    monkeypatch.setattr(hardware, "_TIMEOUT_S", math.inf)
+    exposition = Exposition(registry, clock=itertools.count(step=10).__next__)
+    with squatter(answer, closes=False) as (address, asked):
+        async with running(hardware.watch_helper(address, board, 0.05, nobody)):
+            await until(asked.is_set)
+            async with asyncio.timeout(WAIT_S):
+                for _ in range(3):
+                    assert (await exposition.answer("", "")).status == 200
+            assert value(registry, catalog.COLLECTOR_UP, "helper") is None
 
 
 class Warm:

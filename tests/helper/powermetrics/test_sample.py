@@ -1,10 +1,14 @@
 import math
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ollamon.helper.powermetrics.document import load
 from ollamon.helper.powermetrics.sample import Draw, Sample, extract
 from ollamon.readings import Pressure
-from tests.fakes.powermetrics import apple, intel
+from tests.fakes.powermetrics import apple, document, intel
 
 
 def test_every_value_of_apple_silicon():
@@ -103,3 +107,17 @@ def test_every_pressure(pressure):
 
 def test_a_pressure_that_is_not_known_is_unknown():
     assert extract({"thermal_pressure": "Volcanic"}).pressure is None
+
+
+@given(
+    seconds=st.floats(0.2, 3600),
+    cpu_mw=st.floats(0, 100_000),
+    gpu_mw=st.floats(0, 100_000),
+)
+def test_power_is_energy_by_time(seconds, cpu_mw, gpu_mw):
+    """The energy is whole mJ, and reals have six digits."""
+    told = extract(load(document(apple(seconds=seconds, cpu_mw=cpu_mw, gpu_mw=gpu_mw))))
+    assert told.elapsed_s == pytest.approx(seconds)
+    for draw in (told.cpu, told.gpu, told.ane):
+        reckoned = replace(draw, power_mw=None).mean_mw(told.elapsed_s)
+        assert reckoned == pytest.approx(draw.power_mw, rel=1e-5)
