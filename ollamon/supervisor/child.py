@@ -84,8 +84,7 @@ def spawn(spec: ServiceSpec, told: Handover) -> Child:
         if spec.through_sudo:
             # It closes all other descriptors.
             inherited, streams = [], (stdin, notify_write, output_write)
-        dies_with_us = not spec.through_sudo
-        pid = _start(spec.argv, streams, environment, inherited, dies_with_us=dies_with_us)
+        pid = _start(spec.argv, streams, environment, inherited)
         ours.pop_all()
     if line is not None and lifeline is not None:
         # It may be dead already; its exit says more than a broken pipe.
@@ -149,7 +148,6 @@ def _start(
     inherited: Iterable[int],
     *,
     is_session: bool = False,
-    dies_with_us: bool = False,
 ) -> int:
     """Fork and exec; the caller's thread must be the only one (preexec_fn, PDEATHSIG)."""
     stdin, stdout, stderr = streams
@@ -164,7 +162,7 @@ def _start(
             pass_fds=tuple(inherited),
             process_group=None if is_session else 0,
             start_new_session=is_session,
-            preexec_fn=_before_exec(previous, dies_with_parent=dies_with_us),
+            preexec_fn=_before_exec(previous, dies_with_parent=not is_session),
         )
     except subprocess.SubprocessError as error:
         raise OSError(str(error)) from None
@@ -188,6 +186,7 @@ def _before_exec(mask: set[int], *, dies_with_parent: bool) -> Callable[[], None
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if libc is not None:
             # SIGKILL, since nobody is left who could insist. Then look whether it came too late.
+            # The kernel forgets it where sudo becomes root.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)

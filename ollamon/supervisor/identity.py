@@ -62,6 +62,16 @@ def is_of(pid: int, run_id: str, child: str) -> bool:
     return facts.get(RUN_ID_VARIABLE) == run_id and facts.get(CHILD_VARIABLE) == child
 
 
+def is_our_sudo(pid: int) -> bool:
+    """Say whether a process is a sudo that we called: root, on our behalf."""
+    try:
+        process = psutil.Process(pid)
+        uids = process.uids()
+        return process.name() == "sudo" and (uids.real, uids.effective) == (os.getuid(), 0)
+    except psutil.Error:
+        return False
+
+
 def send_signal(pid: int, started: float, number: int) -> bool:
     """Signal exactly the process that began at `started`; say whether it was there."""
     if not hasattr(os, "pidfd_open"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from ollamon.errors import LeftoverError
-from ollamon.supervisor import identity, runfile
+from ollamon.supervisor import identity, privileged, runfile
 from ollamon.supervisor.runfile import ChildEntry, Run
 
 POLL_S = 0.02
@@ -24,12 +24,14 @@ class Leftover:
     Attributes:
         name: The service, or the program's name for a descendant.
         started: As `identity.start_time`: with the pid it names one process and no other.
+        is_sudo: It runs something as root, which its SIGKILL would leave behind.
     """
 
     name: str
     pid: int
     started: float
     run_id: str
+    is_sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ class Remains:
 def remains(runtime: Path) -> Remains:
     """Return what one look at `run.json` and at the processes tells of a dead run.
 
-    A child counts when its pid, its start time and the run id in its environment all agree; a
-    process that the file does not name counts when it carries the run id.
+    A child counts when its pid, its start time and the run id in its environment all agree; sudo,
+    whose environment only root may read, when it is ours instead. A process that the file does not
+    name counts when it carries the run id.
     """
     run = _dead_run(runtime)
     return Remains() if run is None else Remains(_leftovers(run), _strangers(run))
@@ -63,7 +66,7 @@ def leftovers(runtime: Path) -> list[Leftover]:
 def _leftovers(run: Run) -> list[Leftover]:
     named = {child.pid for child in run.children}
     children = [
-        Leftover(child.name, child.pid, child.started, run.run_id)
+        Leftover(child.name, child.pid, child.started, run.run_id, identity.is_our_sudo(child.pid))
         for child in run.children
         if child.pid is not None and child.started is not None and _is_proven(child, run.run_id)
     ]
@@ -86,15 +89,22 @@ def describe(found: Iterable[Leftover]) -> str:
 
 
 def sweep(found: Iterable[Leftover], *, grace_s: float = 5.0) -> None:
-    """End these processes: SIGTERM, and SIGKILL after `grace_s`. Blocks until they are gone.
+    """End these processes: SIGTERM, and SIGKILL after `grace_s`, but never to sudo.
+
+    Blocks until they are gone.
 
     Raises:
         LeftoverError: Some are still there.
     """
     remaining = _signal_and_wait(list(found), signal.SIGTERM, grace_s)
-    remaining = _signal_and_wait(remaining, signal.SIGKILL, KILL_S)
-    if remaining:
-        raise LeftoverError(f"cannot remove processes of an earlier run: {describe(remaining)}")
+    roots = [leftover for leftover in remaining if leftover.is_sudo]
+    remaining = _signal_and_wait(
+        [leftover for leftover in remaining if not leftover.is_sudo], signal.SIGKILL, KILL_S
+    )
+    if remaining or roots:
+        names = [describe([each]) for each in remaining]
+        names += [f"{each.name}, {privileged.cannot_end(each.pid)}" for each in roots]
+        raise LeftoverError(f"cannot remove processes of an earlier run: {', '.join(names)}")
 
 
 def _dead_run(runtime: Path) -> Run | None:
@@ -105,11 +115,9 @@ def _dead_run(runtime: Path) -> Run | None:
 
 
 def _is_proven(child: ChildEntry, run_id: str) -> bool:
-    return (
-        child.pid is not None
-        and identity.start_time(child.pid) == child.started
-        and identity.run_of(child.pid) == run_id
-    )
+    if child.pid is None or identity.start_time(child.pid) != child.started:
+        return False
+    return identity.run_of(child.pid) == run_id or identity.is_our_sudo(child.pid)
 
 
 def _descendants(run_id: str, excluded: set[int | None]) -> list[Leftover]:

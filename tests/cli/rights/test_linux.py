@@ -111,6 +111,17 @@ def test_what_was_there_before_stays(user, where):
 
 
 @needs_sudo
+def test_who_came_into_the_group_otherwise_keeps_it(user, where):
+    act(giving.give, where, user)
+    try:
+        assert user.run_as((), "gpasswd", "-a", "daemon", where.group).returncode == 0
+        act(giving.take, where, user)
+        assert members(where.group) == ["daemon"]
+    finally:
+        user.run_as((), "groupdel", where.group)
+
+
+@needs_sudo
 @pytest.mark.parametrize("verb", ["verify", "control", "trigger"])
 def test_whatever_fails_is_undone(user, where, verb):
     broken = Path(where.udevadm)

@@ -18,7 +18,7 @@ from ollamon import readings, sudo
 from ollamon.cli import down
 from ollamon.cli.session import Session
 from ollamon.errors import LeftoverError
-from ollamon.supervisor import privileged
+from ollamon.supervisor import guard, privileged
 from ollamon.supervisor.spec import Listen, ServiceSpec
 from tests.fakes.sudo_user import SudoUser, needs_sudo
 from tests.supervisor.faults.users import as_user
@@ -28,6 +28,7 @@ from tests.supervisor.harness import (
     Running,
     Stacks,
     free_port,
+    guard_of,
     is_alive,
     nothing_is_left,
     service,
@@ -159,6 +160,33 @@ def test_a_root_child_that_hears_nothing_is_named_and_its_sudo_is_never_killed(
         # What is said ends both.
         subprocess.run(["kill", "-KILL", str(child)], check=True)
         gone_after(pid, child)
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from ollamon.supervisor import leftovers
+leftovers.sweep(leftovers.leftovers(Path(sys.argv[1])), grace_s=0.2)
+"""
+
+
+@pytest.mark.fault(32)
+def test_a_root_child_of_a_dead_run_that_hears_nothing_is_named_and_spared(stacks, user):
+    allow(user, "--ignterm")
+    stack = start(stacks, user, root("--ignterm")).ready()
+    guards = guard_of(stack.status().run_id)
+    with root_below(stack) as (pid, child):
+        stack.signal(signal.SIGKILL)
+        stack.ended()
+        # The guard knows nothing of sudo, or it would wait, and kill it in the end.
+        assert gone_after(*guards) < guard.GRACE_S / 2
+        words = (sys.executable, "-I", "-c", SWEEP, str(stack.runtime))
+        done = user.run_as(as_user(uid=user.uid), *words)
+        assert f"root, root pid {child} does not leave" in done.stderr
+        assert is_alive(pid)
+        os.kill(child, signal.SIGKILL)
+        gone_after(pid, child)
+        assert user.run_as(as_user(uid=user.uid), *words).returncode == 0
 
 
 @pytest.mark.fault(33)

@@ -1,6 +1,7 @@
 """`ollamon up` with a helper that should run as root, before the real sudo, by somebody else."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from itertools import takewhile
@@ -142,6 +143,25 @@ def test_in_the_background_it_explains_itself(stack):
     assert f"{WITHOUT}: a password is required; in the background nobody can give one" in said
     assert "→ ollamon helper install" in said
     assert stack.helper().name() != "sudo"
+
+
+@pytest.mark.fault(33)
+def test_a_password_that_sudo_remembers_counts_for_this_terminal_alone(stack):
+    stack.allow("PASSWD")
+    rehearse = [shlex.join(stack.command("up", *more, "--dry-run")) for more in ((), ("-d",))]
+    ask = shlex.join((*as_user(uid=stack.user.uid), "sudo", "-v", "-p", "who? "))
+    script = " && echo ---- && ".join([ask, *rehearse])
+    said = pexpect.run(
+        "/bin/sh",
+        args=["-c", script],
+        events={"who\\? ": f"{PASSWORD}\n"},
+        env={**stack.environment, "NO_COLOR": "1"},
+        cwd=str(stack.home),
+        encoding="utf-8",
+    )
+    _, here, background = said.split("----")
+    assert (WITHOUT in here, sudo.PROGRAM in here) == (False, True)
+    assert (WITHOUT in background, sudo.PROGRAM in background) == (True, False)
 
 
 @pytest.mark.fault(34, 35)
