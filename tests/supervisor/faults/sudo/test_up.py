@@ -73,6 +73,15 @@ def terminal(stack: UsersStack) -> Iterator[pexpect.spawn]:
     spawned.close(force=True)
 
 
+def listeners(stack: UsersStack) -> set[int]:
+    """Whose processes listen on the stack's ports."""
+    return {
+        psutil.Process(each.pid).uids().effective
+        for each in psutil.net_connections("tcp")
+        if each.laddr.port in stack.ports.values() and not each.raddr
+    }
+
+
 def stop(terminal: pexpect.spawn) -> None:
     terminal.sendintr()
     terminal.expect("All stopped")
@@ -171,6 +180,7 @@ def test_what_is_allowed_runs_as_root_and_what_was_changed_does_not(stack):
     assert stack.helper().name() == "sudo"
     helper = until(lambda: stack.helper().children(recursive=True)[-1:], "sudo runs it")[0]
     assert helper.uids().effective == stack.user.uid
+    assert listeners(stack) == {stack.user.uid}
     stack.run("down")
     assert sudo.PROGRAM in stack.run("up", "--dry-run")
     stack.user.allow(stack.user.rules.read_text().replace("--lifeline", "--other"))
