@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ollamon.cli.words import Style, memory, uptime
+from ollamon.cli.words import WIDTH, Style, memory, uptime
 from ollamon.supervisor.messages import ChildState, ChildStatus, StackState, StackStatus
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ _COLOURS = {
     StackState.DEGRADED: "33",
     StackState.FAILED: "31",
 }
+_CHILD_COLOURS = {
+    ChildState.READY: "32",
+    ChildState.FAILED: "31",
+    ChildState.STOP_FAILED: "31",
+    **dict.fromkeys((ChildState.DEGRADED, ChildState.BACKOFF, ChildState.BLOCKED), "33"),
+}
 
 
 def lines_of(
@@ -33,7 +39,9 @@ def lines_of(
     since = uptime(now - status.started)
     title = f"{status.name}   up {since}   supervisor pid {status.pid}   run {status.run_id}"
     state = style.paint(status.state.value, _COLOURS[status.state])
-    room = max(2, (style.width or 80) - len(title) - len(status.state.value))
+    # Far from the rest nobody would see it.
+    right = min(style.width or WIDTH, WIDTH)
+    room = max(2, right - len(title) - len(status.state.value))
     yield f"{title}{' ' * room}{state}"
     rows = [HEADER, *(_cells(child, now) for child in status.children)]
     if is_wide:
@@ -42,9 +50,21 @@ def lines_of(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, child in zip(rows, (None, *status.children), strict=True):
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        yield style.cut("  ".join(cells).rstrip())
-        if child is not None:
-            yield from (style.cut(f"  {line}") for line in _remarks(child))
+        line = style.cut("  ".join(cells).rstrip())
+        if child is None:
+            yield line
+            continue
+        yield _painted(line, widths[0] + 2, child.state, style)
+        for remark in _remarks(child):
+            yield from (f"  {part}" for part in style.wrap(remark, indent=2))
+
+
+def _painted(line: str, begin: int, state: ChildState, style: Style) -> str:
+    """Colour the state, where all of it is to be seen."""
+    end = begin + len(state)
+    if line[begin:end] != state or state not in _CHILD_COLOURS:
+        return line
+    return line[:begin] + style.paint(state, _CHILD_COLOURS[state]) + line[end:]
 
 
 def _cells(child: ChildStatus, now: float) -> tuple[str, ...]:

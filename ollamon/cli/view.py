@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ollamon.cli.words import NAME, Mark, Style, elapsed
+from ollamon.cli.words import NAME, WIDTH, Mark, Style, elapsed
 from ollamon.supervisor.messages import ChildState, ChildStatus, Event, StackState, StackStatus
 
 _AWRY = {
@@ -65,7 +65,8 @@ class View:
             return
         span = elapsed(event.elapsed_s)
         line = f" {Mark.OK} {event.child:<{NAME}} {text}"
-        room = (self.style.width or 80) - len(span) - 1
+        # Far from the rest nobody would read it.
+        room = min(self.style.width or WIDTH, WIDTH) - len(span) - 1
         marked = line.replace(Mark.OK, self.style.mark(Mark.OK), 1)
         yield f"{marked}{' ' * max(1, room - len(line))}{span}"
 
