@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from ollamon.config.model import Config
 from ollamon.metrics import catalog
 from ollamon.metrics.expressions import Comparison, Value, Where
-from ollamon.metrics.panels import Panel, Section, Unit
+from ollamon.metrics.panels import Limits, Panel, Section, Unit
 from ollamon.metrics.rewriting import narrowed
 from ollamon.metrics.served import panels_of
 
@@ -35,6 +35,8 @@ WIDTH, HEIGHT, COLUMNS = 8, 8, 3
 
 def dashboard(config: Config) -> str:
     """Return the dashboard; its uid is fixed, so that importing it again replaces it."""
+    ours = config.dashboard
+    limits = Limits(ours.first_token_limit, ours.token_speed_limit)
     document = {
         "uid": UID,
         "title": "ollamon",
@@ -46,7 +48,7 @@ def dashboard(config: Config) -> str:
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": [_source(), *_choices()]},
-        "panels": list(_panels(panels_of(config.metrics.compat))),
+        "panels": list(_panels(panels_of(config.metrics.compat, limits))),
     }
     return _json(document)
 

@@ -181,6 +181,12 @@ class Dashboard(Section):
     listen: Listen = _text("127.0.0.1:3001", "Where the page is served.")
     allowed_hosts: Names = Field((), description="Further Host names that browsers may use.")
     interval: Period = _text("5s", "How often the page gets new values.")
+    first_token_limit: Period = _text(
+        "2s", "Time to first token, p95, that is worth a look; five times of it is bad."
+    )
+    token_speed_limit: float = Field(
+        10.0, gt=0, description="Tokens per second of one request, likewise; a fifth is bad."
+    )
     history_size: Size = _text("200MB", "Disk for samples of up to 90 days; the oldest go first.")
     max_clients: int = Field(200, ge=1, le=10_000, description="Pages that may be open at once.")
     requests_age: Period = _text("30d", "How long ended requests are kept, as numbers only.")

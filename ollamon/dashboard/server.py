@@ -40,6 +40,7 @@ from ollamon.dashboard.sources.helper import Helper
 from ollamon.dashboard.sources.prometheus import Prometheus
 from ollamon.errors import HandoverError, ListenError
 from ollamon.handover import Handover
+from ollamon.metrics.panels import Limits, Panel
 from ollamon.metrics.served import panels_of
 
 # Beside the pages that are open: calls of the API, and the page itself.
@@ -87,12 +88,19 @@ def _prepare(connection: sqlite3.Connection) -> None:
     tiers.create(connection)
 
 
+def panels_for(config: Config) -> tuple[Panel, ...]:
+    """Return what the page shows of what is served."""
+    ours = config.dashboard
+    limits = Limits(ours.first_token_limit, ours.token_speed_limit)
+    return panels_of(config.metrics.compat, limits)
+
+
 def build_keeper(config: Config, file: HistoryFile, in_thread: OneThread) -> Keeper | None:
     """Wire what keeps samples for months; None where nothing is kept on disk."""
     if not config.paths.data:
         return None
-    panels = panels_of(config.metrics.compat)
-    return Keeper(file, panels, max_bytes=config.dashboard.history_size, in_thread=in_thread)
+    size = config.dashboard.history_size
+    return Keeper(file, panels_for(config), max_bytes=size, in_thread=in_thread)
 
 
 def build_journal(config: Config, file: HistoryFile, in_thread: OneThread) -> Journal:
@@ -110,7 +118,7 @@ def build_feed(
     """Wire the sources that the configuration names."""
     engine = config.prometheus.engine_url
     has_helper = config.helper.mode is not HelperMode.OFF
-    panels = panels_of(config.metrics.compat)
+    panels = panels_for(config)
     sources = Sources(
         Embedded(config.proxy.metrics_listen.url, panels, keeper),
         Prometheus(engine, panels) if engine else None,
@@ -144,7 +152,7 @@ def serve(
         told.token,
         ollamon.__version__,
         config.demo.enabled,
-        panels_of(config.metrics.compat),
+        panels_for(config),
         config.dashboard.max_clients,
     )
     app, socketio = create_app(settings, feed, journal, async_mode="gevent")

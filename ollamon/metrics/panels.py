@@ -8,7 +8,7 @@ series; titles say which, so that no sum stands beside a maximum under the same 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ollamon.metrics import catalog
 from ollamon.metrics.expressions import (
@@ -84,6 +84,23 @@ class Panel:
         return bool(self.short)
 
 
+class Limits(NamedTuple):
+    """From where on two numbers are worth a look; at five times of that they are bad.
+
+    Attributes:
+        first_token_s: Seconds to the first token, p95.
+        tokens_per_second: Decode speed of one request that is still fine.
+    """
+
+    first_token_s: float
+    tokens_per_second: float
+
+    def of(self, panel: Panel) -> tuple[float, ...]:
+        """Return the thresholds of a panel."""
+        least = {"ttft": self.first_token_s, "tpot": 1 / self.tokens_per_second}.get(panel.id)
+        return panel.thresholds if least is None else (least, 5 * least)
+
+
 _BY_MODEL = ("model",)
 _NOT_OK = Where("outcome", Comparison.IS_NOT, "ok")
 
@@ -97,7 +114,6 @@ _LATENCY = (
         "Of 100 streamed answers of the last minute, 95 began within this time. Loading the model "
         "and reading the prompt are part of it.",
         "max",
-        thresholds=(2, 10),
         short="First token, p95",
     ),
     Panel(
@@ -108,7 +124,6 @@ _LATENCY = (
         Quantile(0.95, catalog.TIME_PER_OUTPUT_TOKEN, by=_BY_MODEL),
         "Of 100 answers of the last minute, 95 took at most this time for each token.",
         "max",
-        thresholds=(0.1, 0.5),
         short="Per token, p95",
     ),
     Panel(

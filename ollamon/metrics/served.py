@@ -20,15 +20,18 @@ from ollamon.metrics.expressions import (
     Value,
     Where,
 )
-from ollamon.metrics.panels import PANELS, Panel
+from ollamon.metrics.panels import PANELS, Limits, Panel
 from ollamon.metrics.rewriting import rewritten
 
 _FOLDS = {Fold.SUM: Sum, Fold.MEAN: Average}
 
 
-def panels_of(compat: Compat) -> tuple[Panel, ...]:
-    """Return every panel, reading families that are served."""
-    return tuple(replace(panel, expression=served(panel.expression, compat)) for panel in PANELS)
+def panels_of(compat: Compat, limits: Limits) -> tuple[Panel, ...]:
+    """Return every panel, reading families that are served, with the limits that were chosen."""
+    return tuple(
+        replace(panel, expression=served(panel.expression, compat), thresholds=limits.of(panel))
+        for panel in PANELS
+    )
 
 
 def served(expression: Expression, compat: Compat) -> Expression:

@@ -39,9 +39,11 @@ from ollamon.metrics.expressions import (
     Value,
     Where,
 )
-from ollamon.metrics.panels import names_of
+from ollamon.metrics.panels import Limits, names_of
 from ollamon.metrics.series import Sample, SeriesStore
 from ollamon.metrics.served import panels_of
+
+LIMITS = Limits(2, 10)
 
 SEEDS = range(1, 13) if os.environ.get("OLLAMON_FULL") else (1,)
 SCRAPES = 400
@@ -59,7 +61,7 @@ VALUES = {
     "source": ["psi"],
     "role": ["server", "runner"],
 }
-SHOWN = tuple(panel for compat in Compat for panel in panels_of(compat))
+SHOWN = tuple(panel for compat in Compat for panel in panels_of(compat, LIMITS))
 MEASURED = tuple(
     metric
     for metric in CATALOG

@@ -3,8 +3,10 @@ import pytest
 from ollamon.compat import Compat
 from ollamon.metrics import catalog
 from ollamon.metrics.catalog import CATALOG, Histogram, Origin, hidden
-from ollamon.metrics.panels import PANELS, names_of
+from ollamon.metrics.panels import PANELS, Limits, names_of
 from ollamon.metrics.served import panels_of
+
+LIMITS = Limits(2, 10)
 
 SEED_ONLY = {
     "tpot": "1 / histogram_quantile(0.05, sum by (model, le) "
@@ -25,7 +27,9 @@ CANONICAL_ONLY = {
 
 def test_both_hides_nothing_and_changes_no_query():
     assert hidden(Compat.BOTH) == frozenset()
-    assert panels_of(Compat.BOTH) == PANELS
+    assert tuple(panel.expression for panel in panels_of(Compat.BOTH, LIMITS)) == tuple(
+        panel.expression for panel in PANELS
+    )
 
 
 def test_seed_hides_the_twins_alone():
@@ -49,7 +53,7 @@ def test_a_panel_reads_only_what_is_served(compat):
             else [metric.name]
         )
     }
-    assert names_of(panels_of(compat)) <= served
+    assert names_of(panels_of(compat, LIMITS)) <= served
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_a_panel_reads_only_what_is_served(compat):
 def test_the_other_name_is_read_instead(compat, changed):
     found = {
         panel.id: panel.expression.promql()
-        for panel, usual in zip(panels_of(compat), PANELS, strict=True)
+        for panel, usual in zip(panels_of(compat, LIMITS), PANELS, strict=True)
         if panel.expression != usual.expression
     }
     assert found == changed
@@ -66,6 +70,13 @@ def test_the_other_name_is_read_instead(compat, changed):
 
 @pytest.mark.parametrize("compat", Compat)
 def test_only_the_query_of_a_panel_depends_on_the_names(compat):
-    for panel, usual in zip(panels_of(compat), PANELS, strict=True):
+    for panel, usual in zip(panels_of(compat, LIMITS), PANELS, strict=True):
         assert panel.expression.labels == usual.expression.labels
         assert (panel.id, panel.title, panel.total) == (usual.id, usual.title, usual.total)
+
+
+def test_the_limits_are_those_that_were_chosen():
+    panels = {panel.id: panel for panel in panels_of(Compat.BOTH, Limits(1.5, 20))}
+    assert panels["ttft"].thresholds == (1.5, 7.5)
+    assert panels["tpot"].thresholds == (0.05, 0.25)
+    assert panels["gpu_temperature"].thresholds == (80, 90)

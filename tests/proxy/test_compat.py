@@ -9,11 +9,13 @@ from ollamon.host import disk
 from ollamon.metrics import catalog
 from ollamon.metrics.expressions import Vector
 from ollamon.metrics.instruments import Instruments
-from ollamon.metrics.panels import names_of
+from ollamon.metrics.panels import Limits, names_of
 from ollamon.metrics.series import SeriesStore
 from ollamon.metrics.served import panels_of
 from ollamon.proxy import hardware
 from tests.proxy.test_hardware import READING
+
+LIMITS = Limits(2, 10)
 
 
 def text_of(registry: CollectorRegistry) -> str:
@@ -54,7 +56,7 @@ def page(compat: Compat) -> dict[str, Vector]:
     """What the page shows after a minute of scrapes."""
     registry = CollectorRegistry()
     instruments = Instruments(registry, compat=compat)
-    panels, store = panels_of(compat), SeriesStore()
+    panels, store = panels_of(compat, LIMITS), SeriesStore()
     exposition = Exposition(names_of(panels))
     for seconds in range(0, 65, 5):
         feed(instruments, seconds)
