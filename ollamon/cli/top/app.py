@@ -9,11 +9,23 @@ from textual.containers import Grid, Vertical
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Footer, Label, Sparkline, Static
 
-from ollamon.cli.top.board import MODEL_COLUMNS, PANEL_COLUMNS, Board, First, Row, Tile
+from ollamon.cli.top.board import (
+    FLIGHT_COLUMNS,
+    MODEL_COLUMNS,
+    PANEL_COLUMNS,
+    Board,
+    First,
+    Json,
+    Row,
+    Tile,
+)
 from ollamon.cli.top.source import Source
 from ollamon.errors import OllamonError
 
 MIN_INTERVAL_S = 1.0
+
+
+TABLES = {"models": MODEL_COLUMNS, "flights": FLIGHT_COLUMNS, "series": PANEL_COLUMNS}
 
 
 class TileView(Vertical):
@@ -78,13 +90,14 @@ class Top(App[None]):
         yield Static(id="status")
         yield Grid(*(TileView(tile) for tile in self._board.tiles()), id="tiles")
         yield DataTable(id="models", cursor_type="none", zebra_stripes=True)
+        yield DataTable(id="flights", cursor_type="none")
         yield DataTable(id="series", cursor_type="row")
         yield Static(id="foot")
         yield Footer()
 
     def on_mount(self) -> None:
         """Show what is known and begin to ask."""
-        for name, columns in (("models", MODEL_COLUMNS), ("series", PANEL_COLUMNS)):
+        for name, columns in TABLES.items():
             for heading, width in columns.items():
                 self._table(name).add_column(heading, width=width)
         self._table("series").focus()
@@ -109,13 +122,14 @@ class Top(App[None]):
     def _fetch(self) -> None:
         try:
             tick = self._source.json("/api/metrics")
+            flights = self._source.json("/api/requests?limit=1").get("in_flight", [])
         except OllamonError as error:
             self.call_from_thread(self._lose, str(error).partition("\n")[0])
         else:
-            self.call_from_thread(self._take, tick)
+            self.call_from_thread(self._take, tick, flights)
 
-    def _take(self, tick: dict[str, object]) -> None:
-        self._board.take(tick)
+    def _take(self, tick: Json, flights: list[Json]) -> None:
+        self._board.take(tick, flights)
         self._show()
 
     def _lose(self, reason: str) -> None:
@@ -127,6 +141,7 @@ class Top(App[None]):
         for tile in self._board.tiles():
             self.query_one(f"#tile-{tile.id}", TileView).show(tile)
         self._fill("models", list(self._board.models()))
+        self._fill("flights", list(self._board.flights()))
         self._fill("series", list(self._board.series()))
         at = time.strftime("%H:%M:%S", time.localtime(self._board.tick["t"]))
         self.query_one("#foot", Static).update(f"{at}  {self._board.foot}")

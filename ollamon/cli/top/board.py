@@ -50,6 +50,7 @@ class Row:
 
 # Heading -> width, so that a row fits into 80 columns.
 MODEL_COLUMNS = {"Model": 32, "Memory": 9, "On GPU": 7, "Context": 8, "Unloads in": 10}
+FLIGHT_COLUMNS = {"In flight": 30, "From": 10, "Phase": 11, "Tokens": 7, "Age": 8}
 PANEL_COLUMNS = {"Panel": 34, "Series": 24, "Now": 12}
 
 
@@ -59,6 +60,7 @@ class Board:
     def __init__(self, first: First) -> None:
         self._panels = first.panels
         self.tick = first.tick
+        self.in_flight: list[Json] = []
         self._sparks: dict[str, deque[float | None]] = {}
         for panel in self._panels:
             series = first.history.get("panels", {}).get(panel["id"], {}).get("series", {})
@@ -66,8 +68,9 @@ class Board:
             totals = (total(row, panel["total"]) for row in rows)
             self._sparks[panel["id"]] = deque(totals, maxlen=SPARKS)
 
-    def take(self, tick: Json) -> None:
-        """Take the next values; those of the same moment are taken once."""
+    def take(self, tick: Json, in_flight: list[Json] | None = None) -> None:
+        """Take the next values, and what runs; values of the same moment are taken once."""
+        self.in_flight = in_flight or []
         is_new = tick["t"] > self.tick["t"]
         self.tick = tick
         if not is_new:
@@ -94,6 +97,18 @@ class Board:
                 _remaining(model.get("expires"), self.tick["t"]),
             )
             yield Row(model["name"], cells)
+
+    def flights(self) -> Iterator[Row]:
+        """The requests in flight, the oldest first."""
+        for each in sorted(self.in_flight, key=lambda each: each.get("id", 0)):
+            cells = (
+                str(each.get("model", "")),
+                str(each.get("client", "")),
+                str(each.get("phase", "")),
+                text(each.get("chunks"), "count"),
+                text(each.get("age_s"), "seconds"),
+            )
+            yield Row(str(each.get("id", "")), cells)
 
     def series(self) -> Iterator[Row]:
         """Every series of every panel; a panel without one is unknown."""

@@ -13,6 +13,11 @@ from ollamon.cli.top.source import Source
 from ollamon.errors import NotRunningError, OllamonError
 from tests.cli.top.test_board import HISTORY, PANELS, tick
 
+FLIGHTS = [
+    {"id": 8, "model": "tiny", "client": "curl", "phase": "generating", "chunks": 12, "age_s": 3.5},
+    {"id": 7, "model": "qwen3:8b", "client": "ollama", "phase": "waiting", "age_s": 61},
+]
+
 
 class Played(ThreadingHTTPServer):
     """Answers as a dashboard does."""
@@ -25,6 +30,7 @@ class Played(ThreadingHTTPServer):
             "/api/panels": PANELS,
             "/api/metrics": tick(ttft={"a": 0.5}),
             "/api/history?range=15m": HISTORY,
+            "/api/requests?limit=1": {"in_flight": FLIGHTS},
         }
 
 
@@ -66,6 +72,11 @@ async def test_values_are_shown_and_renewed(played):
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert [table.get_row_at(row)[1:] for row in (0, 1)] == [["a", "1.50 s"], ["b", "3.00 s"]]
+        flights = app.query_one("#flights", DataTable)
+        assert [flights.get_row_at(row) for row in (0, 1)] == [
+            ["qwen3:8b", "ollama", "waiting", "\u2013", "61.0 s"],
+            ["tiny", "curl", "generating", "12", "3.50 s"],
+        ]
         assert "over 2.00 s" in str(app.query_one("#tile-ttft .note").content)
         assert app.query_one("#tile-ttft").has_class("warn")
 
