@@ -6,6 +6,9 @@ from ollamon.config.model import Helper
 from ollamon.helper.powermetrics import command
 from ollamon.services import Plan
 
+LOSS = "CPU power"
+MAC_LOSS = "GPU load, power and thermal pressure"
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -37,11 +40,11 @@ def of(plan: Plan, system: str, arch: str) -> Need | None:
     if helper.through_sudo:
         words = helper.argv[helper.argv.index("--") + 1 :]
         if system == "darwin":
-            return Need(words, True, "to run powermetrics.", _MAC_LOSS)
-        return Need(words, True, "to open the CPU's energy counters; then it gives root up.", _LOSS)
+            return Need(words, True, "to run powermetrics.", MAC_LOSS)
+        return Need(words, True, "to open the CPU's energy counters; then it gives root up.", LOSS)
     if system == "darwin":
         why = "to run powermetrics, and nothing else."
-        return Need(powermetrics(plan.config.helper, arch)[0], False, why, _MAC_LOSS)
+        return Need(powermetrics(plan.config.helper, arch)[0], False, why, MAC_LOSS)
     return None
 
 
@@ -51,7 +54,3 @@ def powermetrics(
     """Return the words for each rung of the ladder, the preferred ones first."""
     pace = command.interval_ms(helper.interval)
     return [(program, *command.arguments(rung, pace)) for rung in command.rungs(arch)]
-
-
-_LOSS = "CPU power"
-_MAC_LOSS = "GPU load, power and thermal pressure"

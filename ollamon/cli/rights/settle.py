@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ollamon import services
-from ollamon.cli.rights import need
+from ollamon.cli.rights import need, places, report
 from ollamon.cli.rights.asking import Sudo
 from ollamon.cli.rights.need import Need
+from ollamon.cli.rights.places import Places
 from ollamon.helper import trust
 from ollamon.services import Note, Plan
 
@@ -24,6 +25,7 @@ def settle(
     *,
     system: str = sys.platform,
     files: Callable[[], Iterable[Path]] = trust.own_files,
+    where: Places = places.LINUX,
 ) -> Plan:
     """Return the plan as it can be run, with a note about what is missing.
 
@@ -33,10 +35,11 @@ def settle(
         say: Tells the person why a password is asked for; None: nobody may be asked.
         system: As `sys.platform`.
         files: What would run as root.
+        where: What a helper of the user's may read on Linux.
     """
     wanted = need.of(plan, system, platform.machine())
     if wanted is None:
-        return plan
+        return _with_denied(plan, where) if system == "linux" else plan
     if distrust := untrusted(plan, wanted, files):
         return _without(plan, wanted, distrust)
     refused = sudo.refusal(wanted.words)
@@ -65,6 +68,18 @@ def untrusted(plan: Plan, wanted: Need, files: Callable[[], Iterable[Path]]) -> 
         return ""
     found = trust.changeable(files())
     return f"{found} can be changed without being root" if found else ""
+
+
+def _with_denied(plan: Plan, where: Places) -> Plan:
+    """Add what the helper may not read; nobody can be asked for that."""
+    if all(service.name != "helper" for service in plan.stack.services):
+        return plan
+    notes = [
+        Note("helper", f"no {need.LOSS}: {right.reason}", right.fix)
+        for right in report.on_linux(where).rights
+        if right.may is False
+    ]
+    return replace(plan, notes=(*plan.notes, *notes))
 
 
 def _without(plan: Plan, wanted: Need, why: str) -> Plan:

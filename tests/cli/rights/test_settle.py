@@ -1,12 +1,12 @@
 """What may run as root is found out before anything starts; the rest runs in any case."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from ollamon import services
-from ollamon.cli.rights import need
+from ollamon.cli.rights import need, places, report
 from ollamon.cli.rights.settle import REMEDY, settle
 from ollamon.config.model import Config
 from ollamon.helper.powermetrics import command
@@ -55,10 +55,25 @@ def remarks(made: Plan) -> list[str]:
     return [note.text for note in made.notes if note.about == "helper"]
 
 
-def test_on_linux_a_helper_of_the_user_needs_nothing():
-    sudo = Answers("never asked")
-    assert settle(plan(), sudo, None, system="linux") == plan()
+def test_on_linux_a_helper_of_the_user_needs_nothing(tmp_path):
+    sudo, where = Answers("never asked"), replace(places.LINUX, sysfs=tmp_path)
+    assert settle(plan(), sudo, None, system="linux", where=where) == plan()
     assert sudo.asked == []
+
+
+def test_on_linux_what_may_not_be_read_is_told(tmp_path, monkeypatch):
+    zone = tmp_path / "class" / "powercap" / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0")
+    (zone / "energy_uj").write_text("1")
+    monkeypatch.setattr(report.os, "access", lambda *_: False)
+    where = replace(places.LINUX, sysfs=tmp_path, rules=tmp_path / "rules")
+    made = settle(plan(), Answers("never asked"), None, system="linux", where=where)
+    assert remarks(made) == [f"no CPU power: {zone}/energy_uj may not be read"]
+    assert made.notes[-1].remedy == REMEDY
+    assert made.stack == plan().stack
+    off = plan(mode="off")
+    assert settle(off, Answers(), None, system="linux", where=where) is off
 
 
 def test_a_stack_without_a_helper_needs_nothing():
