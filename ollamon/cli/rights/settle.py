@@ -45,7 +45,9 @@ def settle(
     refused = sudo.refusal(wanted.words)
     if refused and say is not None:
         say(f"The helper needs root {wanted.why}")
-        say(f"Once and for all: {REMEDY}. Without it there is no {wanted.loss}.")
+        condition = ' and helper.run_as = "user"' if wanted.is_ours else ""
+        say(f"Without it there is no {wanted.loss}.")
+        say(f"With {REMEDY}{condition} nobody is asked.")
         refused = sudo.refusal(wanted.words) if sudo.authenticate() else "no password was given"
     if not refused:
         return plan

@@ -97,7 +97,7 @@ def test_a_person_is_told_why_and_asked_once():
     assert runs_as_root(made)
     assert sudo.prompts == 1
     assert "gives root up" in said[0]
-    assert REMEDY in said[1]
+    assert said[2] == f'With {REMEDY} and helper.run_as = "user" nobody is asked.'
     assert remarks(made) == []
 
 

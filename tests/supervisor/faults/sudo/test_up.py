@@ -153,6 +153,7 @@ def test_in_the_background_it_explains_itself(stack):
     assert f"{WITHOUT}: a password is required; in the background nobody can give one" in said
     assert "→ ollamon helper install" in said
     assert stack.helper().name() != "sudo"
+    assert listeners(stack) == {stack.user.uid}
     # It is found out anew, and it is the same.
     plan = json.loads(stack.run("reload", "--dry-run", "--json"))["plan"]
     assert {each["name"]: each["action"] for each in plan}["helper"] == "keep"
