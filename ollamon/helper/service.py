@@ -108,14 +108,13 @@ def _serve(
             f"cannot listen on {settings.HOST}:{chosen.port}: {os.strerror(error.errno or 0)}\n"
         )
         return ListenError.exit_code
-    with server:
-        sampler.start(stop)
-        threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True).start()
-        sys.stderr.write(f"listening on http://{settings.HOST}:{server.port}/metrics\n")
-        notifier.ready()
-        _wait(sampler, notifier, stop)
-        server.shutdown()
-        sampler.join()
+    sampler.start(stop)
+    threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True).start()
+    sys.stderr.write(f"listening on http://{settings.HOST}:{server.port}/metrics\n")
+    notifier.ready()
+    _wait(sampler, notifier, stop)
+    sampler.join()
+    # The server ends with the process; asking it to would take as long as its poll.
     return 0
 
 
