@@ -46,8 +46,8 @@ def command(session: Session, is_following: bool, count: int) -> None:
             if is_following:
                 _follow(session, place.name, place.folders.runtime, count)
                 return
-            answer = control.ask(place.folders.runtime, "history")["events"]
-            events = [event_from_json(each) for each in answer]
+            answer = control.ask(place.folders.runtime, "history")
+            events = [event_from_json(each) for each in control.list_of(answer, "events")]
     except NotRunningError:
         events = _recorded(place.folders.state / EVENTS_NAME)
         if not events:
@@ -56,7 +56,7 @@ def command(session: Session, is_following: bool, count: int) -> None:
 
 
 def _follow(session: Session, name: str, runtime: "Path", count: int) -> None:
-    seen = len(control.ask(runtime, "history")["events"])
+    seen = len(control.list_of(control.ask(runtime, "history"), "events"))
     events = control.follow(runtime, replay=True)
     for event in islice(events, max(0, seen - count), None):
         _show(session, name, [event])

@@ -168,7 +168,7 @@ def _names(folder: Path, children: tuple[str, ...], runtime: Path, *, is_own: bo
 def _children(runtime: Path) -> set[str]:
     """Return the names of the children that run, as far as they are told."""
     try:
-        return {child["name"] for child in control.ask(runtime, "status")["children"]}
+        return {str(child["name"]) for child in control.ask(runtime, "status")["children"]}
     except (OllamonError, LookupError, TypeError):
         return set()
 

@@ -43,7 +43,9 @@ def command(session: Session, dry_run: bool, timeout_s: float | None) -> None:
     with named(place):
         check_file(session, status_of(place).config_file)
         request = {"dry_run": dry_run}
-        plan = control.ask(place.folders.runtime, "reload", request, PATIENCE_S)["plan"]
+        plan = control.list_of(
+            control.ask(place.folders.runtime, "reload", request, PATIENCE_S), "plan"
+        )
         session.say(_rows(plan, session.style()))
         if dry_run:
             session.say("Nothing was changed.")

@@ -58,7 +58,8 @@ def carry_out(
     place = session.place()
     with named(place):
         request = {"children": chosen(status_of(place), names), **arguments}
-        concerned = control.ask(place.folders.runtime, verb, request)["children"]
+        answered = control.ask(place.folders.runtime, verb, request)
+        concerned = control.list_of(answered, "children")
         if verb == "stop":
             return follow(session, concerned, "stopped", timeout_s)
         return follow(session, concerned, "ready", START_S if timeout_s is None else timeout_s)

@@ -44,7 +44,8 @@ def place(
     document = tomllib.loads(files.read(path, named_by)) if path else {}
     chosen_name = name or variables.get("OLLAMON_NAME", document.get("name", naming.STACK))
     table = document.get("paths", {})
-    chosen = dict(table) if isinstance(table, dict) else {"state": table}
+    # What is no table is no key either, and the models say so.
+    chosen = dict(table) if isinstance(table, dict) else {"": table}
     for key in _KEYS:
         if (text := variables.get(f"OLLAMON_PATHS__{key.upper()}")) is not None:
             chosen[key] = text

@@ -60,6 +60,15 @@ def ask(
     raise ControlError(f"cannot get an answer to {cmd}: the supervisor hung up")
 
 
+def list_of(data: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list in what was answered. Raises ControlError: It is not there."""
+    match data.get(key):
+        case list() as items:
+            return items
+        case _:
+            raise ControlError(f"cannot read the supervisor's answer: it has no list of {key}")
+
+
 def wait(
     runtime: Path, children: Sequence[str], goal: str = "ready", timeout_s: float | None = None
 ) -> None:
@@ -216,7 +225,7 @@ def _read(line: bytes, runtime: Path, cmd: str) -> tuple[object, dict[str, Any]]
     """Return the request's number, and `data` of a good answer or the document of an event."""
     try:
         document = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ControlError(f"cannot read the answer to {cmd}: it is no JSON") from None
     match document:
         case {"v": messages.VERSION, "ok": True, "data": dict(data)}:

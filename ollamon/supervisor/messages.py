@@ -153,9 +153,16 @@ def event_from_json(document: Mapping[str, Any]) -> Event:
         ControlError: It has another shape.
     """
     try:
-        return Event(**_known(Event, document))
+        event = Event(**_known(Event, document))
     except TypeError as error:
         raise ControlError(f"cannot read the supervisor's event: {error}") from None
+    texts, numbers = (event.child, event.state, event.detail), (event.t, event.elapsed_s)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | float) for number in numbers)
+    ):
+        raise ControlError("cannot read the supervisor's event: a value of another type")
+    return event
 
 
 def other_version(version: str, protocol: int = VERSION) -> str:

@@ -1,11 +1,17 @@
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
+from ollamon.cli.session import Session
+from ollamon.cli.shapes import SHAPES, Failure
 from ollamon.supervisor.spec import ServiceSpec
+from tests.cli.shape import misfits
 from tests.supervisor.conftest import stacks
 from tests.supervisor.harness import Running, Stacks
 from tests.system.stack import Stack
@@ -72,3 +78,36 @@ def running(
         return stacks.start_spec(spec).ready()
 
     return start
+
+
+@pytest.fixture(autouse=True)
+def shapes_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold every object that a command prints in these tests against its shape."""
+    answer, run = Session.answer, Stack.run
+
+    def checked_answer(self: Session, document: Mapping[str, object], *, code: int = 0) -> None:
+        context = click.get_current_context(silent=True)
+        if self.is_json and context is not None:
+            hold(context.command_path.partition(" ")[2], document)
+        answer(self, document, code=code)
+
+    def checked_run(self: Stack, *arguments: str, **options: Any) -> str:
+        output = run(self, *arguments, **options)
+        if "--json" in arguments and "-f" not in arguments:
+            words = [word for word in arguments if not word.startswith("-")]
+            document = json.loads(output)
+            head = {key: document.pop(key) for key in ("v", "ok", "code")}
+            assert head["ok"] is (head["code"] == 0)
+            hold(next(name for name in (" ".join(words[:2]), words[0]) if name in SHAPES), document)
+        return output
+
+    monkeypatch.setattr(Session, "answer", checked_answer)
+    monkeypatch.setattr(Stack, "run", checked_run)
+
+
+def hold(command: str, document: Mapping[str, object]) -> None:
+    # What `up --plan` says is for its supervisor alone.
+    if command == "up" and "stack" in document:
+        return
+    shape = Failure if "error" in document else SHAPES[command]
+    assert misfits(shape, dict(document)) == []

@@ -1,5 +1,6 @@
 """`ollamon run`: one child with the wiring of the supervisor."""
 
+import json
 import os
 import pickle
 import signal
@@ -11,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ollamon.cli import shapes
 from ollamon.cli.run import command
 from ollamon.errors import PortInUseError, ProgramMissingError
 from ollamon.supervisor import alone
+from tests.cli.shape import misfits
 from tests.supervisor.harness import carriers, fetch, free_port, service, words
 from tests.system.stack import Stack, eventually
 from tests.system.stack import fetch as get
@@ -98,19 +101,22 @@ def test_what_cannot_start_says_why(stacks):
 
 def test_the_real_proxy_runs_alone(stack: Stack):
     process = subprocess.Popen(
-        stack.command("run", "proxy"),
+        stack.command("run", "proxy", "--json"),
         env=stack.environment,
         cwd=stack.home,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         text=True,
     )
     with process:
         eventually(lambda: get(stack.url("metrics", "/healthz")), "it serves")
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[0]
+        output, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert f"ready  {stack.url('proxy')}" in said
+    document = json.loads(output)
+    assert (document.pop("v"), document.pop("ok"), document.pop("code")) == (1, False, 130)
+    assert misfits(shapes.Run, document) == []
     stack.run("run", "nobody", code=2)
     assert "no child 'nobody'; there is proxy, dashboard" in stack.last_error
     assert command.name == "run"
