@@ -21,6 +21,7 @@ _LINE_END = b"\r\n"
 # What llhttp calls, as pieces of no bytes that can be told apart.
 _SIZE_READ = bytearray()
 _CHUNK_READ = bytearray()
+_MAX_FREE = 64
 # llhttp never reads our heads: a minimal one makes it expect chunks.
 _SYNTHETIC_HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -117,14 +118,14 @@ class ChunkedBody:
 
     Token by token, a read is one whole chunk: what must stand at its begin and end follows from its
     size. llhttp is asked about all other reads; between two chunks it misses nothing by not having
-    seen a whole one.
+    seen a whole one, and knows nothing of this body, so that one serves many.
 
     A read that ends between a chunk's size line and its first byte waits for the next one, because
     only that tells whether it was the last chunk, and a trailer, which must not pass, had begun.
     """
 
     __slots__ = (
-        *("_barren", "_feed", "_held", "_is_between", "_is_open", "_pieces", "_tail", "_trailers"),
+        *("_barren", "_held", "_is_between", "_is_open", "_parser", "_tail"),
         *("is_done", "payload", "rest"),
     )
 
@@ -137,14 +138,7 @@ class ChunkedBody:
         self._is_open = False
         self._is_between = True
         self._tail = b""
-        # llhttp calls straight into the list, without a Python frame: bytes of the body, and an
-        # empty piece for each size line and each end of a chunk.
-        self._pieces: list[bytes | bytearray] = []
-        callbacks = _Callbacks(self, self._pieces)
-        self._feed: Callable[[bytes], None] = httptools.HttpRequestParser(callbacks).feed_data
-        # The field of the synthetic head is no trailer.
-        self._trailers = -1
-        self._feed(_SYNTHETIC_HEAD)
+        self._parser: _Parser | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Take one read.
@@ -157,17 +151,24 @@ class ChunkedBody:
             if data.startswith(line) and data.endswith(_LINE_END):
                 self.payload = data[len(line) : -2]
                 return data
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = _FREE.pop() if _FREE else _Parser()
         try:
             if data.find(b"\r\n\r\n") < 0 and data[0] > _CR:
-                self._feed(data)
+                parser.feed(data)
             else:
-                data = self._feed_to_end(data)
+                data = self._feed_to_end(parser, data)
         except httptools.HttpParserError as error:
             raise BadBody(str(error)) from None
-        return self._settle(data)
+        out = self._settle(parser, data)
+        if self._is_between or self.is_done:
+            self._parser = None
+            parser.free()
+        return out
 
-    def _settle(self, data: bytes) -> bytes:
-        pieces = self._pieces
+    def _settle(self, parser: "_Parser", data: bytes) -> bytes:
+        pieces = parser.pieces
         self._tail = (self._tail + data[-3:])[-3:]
         self.payload = b"".join(pieces)
         if pieces:
@@ -178,15 +179,17 @@ class ChunkedBody:
                 self._barren, self._tail = 0, b""
         else:
             self._is_between = False
-        # They may be large, and many a read may come before llhttp is asked again.
         pieces.clear()
         if self.payload:
             self._barren = 0
         else:
             self._count_barren(len(data))
-        return self._sift(data) if self._is_open or self._held or self.is_done else data
+        if self.is_done:
+            block, self._held = self._held + data, b""
+            return _without_trailers(block, parser.trailers)
+        return self._sift(data) if self._is_open or self._held else data
 
-    def _feed_to_end(self, data: bytes) -> bytes:
+    def _feed_to_end(self, parser: "_Parser", data: bytes) -> bytes:
         """Feed a read that may hold the end, which is an empty line; return it up to there.
 
         llhttp does not say where the end was, so it gets no byte of what follows an empty line
@@ -197,8 +200,9 @@ class ChunkedBody:
         while True:
             line = joined.find(b"\r\n\r\n", start)
             end = len(joined) if line < 0 else line + 4
-            self._feed(joined[max(start, shift) : end])
-            if self.is_done:
+            parser.feed(joined[max(start, shift) : end])
+            if parser.is_done:
+                self.is_done = True
                 self.rest = joined[end:]
                 return joined[shift:end]
             if end == len(joined):
@@ -213,28 +217,61 @@ class ChunkedBody:
     def _sift(self, data: bytes) -> bytes:
         """Hold a read back while it may end in trailers; let it go when that is known."""
         block, self._held = self._held + data, b""
-        if self.is_done:
-            return self._without_trailers(block)
         if self._is_open:
             self._held = block
             return b""
         return block
 
-    def _without_trailers(self, block: bytes) -> bytes:
-        if not self._trailers:
-            return block
-        end = len(block) - 2
-        for _ in range(self._trailers):
-            end = block.rfind(b"\r\n", 0, end - 2) + 2
-        return block[:end] + b"\r\n"
+
+def _without_trailers(block: bytes, number: int) -> bytes:
+    if not number:
+        return block
+    end = len(block) - 2
+    for _ in range(number):
+        end = block.rfind(b"\r\n", 0, end - 2) + 2
+    return block[:end] + b"\r\n"
+
+
+class _Parser:
+    """An llhttp that reads chunks.
+
+    Attributes:
+        pieces: What it read: bytes of the body, and an empty piece for each size line and each end
+            of a chunk. llhttp calls straight into the list, without a Python frame.
+        trailers: Lines that followed the last chunk.
+        is_done: The empty line after it was read.
+    """
+
+    __slots__ = ("feed", "is_done", "pieces", "trailers")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | bytearray] = []
+        self.feed: Callable[[bytes], None] = httptools.HttpRequestParser(_Callbacks(self)).feed_data
+        self._begin()
+
+    def _begin(self) -> None:
+        # The field of the synthetic head is no trailer.
+        self.trailers = -1
+        self.is_done = False
+        self.feed(_SYNTHETIC_HEAD)
+
+    def free(self) -> None:
+        """Serve another body: this one is between two chunks, or at its end."""
+        if self.is_done:
+            self._begin()
+        if len(_FREE) < _MAX_FREE:
+            _FREE.append(self)
 
     def trailer_seen(self, _name: bytes, _value: bytes) -> None:
         """A trailer line was read."""
-        self._trailers += 1
+        self.trailers += 1
 
     def ended(self) -> None:
         """The empty line after the last chunk was read."""
         self.is_done = True
+
+
+_FREE: list[_Parser] = []
 
 
 class _Callbacks:
@@ -244,12 +281,12 @@ class _Callbacks:
         *("on_body", "on_chunk_complete", "on_chunk_header", "on_header", "on_message_complete"),
     )
 
-    def __init__(self, body: ChunkedBody, pieces: list[bytes | bytearray]) -> None:
-        self.on_body = pieces.append
-        self.on_chunk_header = partial(pieces.append, _SIZE_READ)
-        self.on_chunk_complete = partial(pieces.append, _CHUNK_READ)
-        self.on_header = body.trailer_seen
-        self.on_message_complete = body.ended
+    def __init__(self, parser: _Parser) -> None:
+        self.on_body = parser.pieces.append
+        self.on_chunk_header = partial(parser.pieces.append, _SIZE_READ)
+        self.on_chunk_complete = partial(parser.pieces.append, _CHUNK_READ)
+        self.on_header = parser.trailer_seen
+        self.on_message_complete = parser.ended
 
 
 def chunk_of(payload: bytes) -> bytes:
