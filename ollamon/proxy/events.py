@@ -133,10 +133,13 @@ def counts_of(
     document: Mapping[str, object], *names: str
 ) -> tuple[tuple[int | None, ...], tuple[Invalid, ...]]:
     """Return the count under each name, None when unreported, and an Invalid for each bad one."""
-    values = [document.get(name) for name in names]
-    found = tuple([count_of(value) for value in values])
-    bad = found.count(None) - values.count(None)
-    return found, (Invalid(),) * bad
+    found, bad = [], 0
+    for name in names:
+        value = document.get(name)
+        count = None if value is None else count_of(value)
+        bad += count is not value
+        found.append(count)
+    return tuple(found), (Invalid(),) * bad
 
 
 def checked_cache(cached: int | None, prompt: int | None) -> tuple[int | None, tuple[Invalid, ...]]:
