@@ -117,9 +117,9 @@ class Recorder:
         self.answered = 0
         """Exchanges that ended and in which upstream had answered."""
         self._begin_at_zero()
-        self._gap = instruments.histogram(catalog.STREAM_GAP).observe
-        self._connect = instruments.histogram(catalog.UPSTREAM_CONNECT).observe
-        self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).observe
+        self._gap = instruments.histogram(catalog.STREAM_GAP).labels().observe
+        self._connect = instruments.histogram(catalog.UPSTREAM_CONNECT).labels().observe
+        self._overhead = instruments.histogram(catalog.OVERHEAD_SECONDS).labels().observe
         instruments.board.ask(self._show_in_flight)
 
     def began(
@@ -251,7 +251,9 @@ class Recorder:
         self._move((_ACTIVE, (exchange.model,), -1), (_ACTIVE, (label,), 1))
         exchange.model = label
         # A scrape while it runs sees its series at 0, so that `rate` counts the first request too.
-        self._duration_of(self._place_of((exchange.method, exchange.route.endpoint, label)))
+        place = (exchange.method, exchange.route.endpoint, label)
+        if place not in self._durations:
+            self._duration_of(self._place_of(place))
 
     def _instruments_of(self, model: str) -> ModelMeter:
         """Return the series of one model; all of them begin together."""
