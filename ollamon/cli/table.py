@@ -1,12 +1,12 @@
 """A status as a table for people and as a document for programs, without I/O."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ollamon.cli.words import WIDTH, Style, memory, uptime
-from ollamon.supervisor.messages import ChildState, ChildStatus, StackState, StackStatus
+from ollamon.supervisor.messages import ChildState, ChildStatus, External, StackState, StackStatus
 
 if TYPE_CHECKING:
     from ollamon.cli import shapes
@@ -43,28 +43,51 @@ def lines_of(
     right = min(style.width or WIDTH, WIDTH)
     room = max(2, right - len(title) - len(status.state.value))
     yield f"{title}{' ' * room}{state}"
-    rows = [HEADER, *(_cells(child, now) for child in status.children)]
-    if is_wide:
-        more = [WIDE_HEADER, *(_wide_cells(child) for child in status.children)]
-        rows = [(*row, *wide) for row, wide in zip(rows, more, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, child in zip(rows, (None, *status.children), strict=True):
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        line = style.cut("  ".join(cells).rstrip())
-        if child is None:
-            yield line
-            continue
-        yield _painted(line, widths[0] + 2, child.state, style)
-        for remark in _remarks(child):
+    header = (*HEADER, *(WIDE_HEADER if is_wide else ()))
+    rows = [
+        *(_external(each, len(header)) for child in status.children for each in child.externals),
+        *(_row(child, now, is_wide=is_wide) for child in status.children),
+    ]
+    columns = zip(header, *(row.cells for row in rows), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    yield style.cut(_line(header, widths))
+    for row in rows:
+        yield _painted(style.cut(_line(row.cells, widths)), widths[0] + 2, row, style)
+        for remark in row.remarks:
             yield from (f"  {part}" for part in style.wrap(remark, indent=2))
 
 
-def _painted(line: str, begin: int, state: ChildState, style: Style) -> str:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What stands in the table and below it; the second cell is the state."""
+
+    cells: tuple[str, ...]
+    colour: str
+    remarks: tuple[str, ...]
+
+
+def _row(child: ChildStatus, now: float, *, is_wide: bool) -> _Row:
+    cells = _cells(child, now) + (_wide_cells(child) if is_wide else ())
+    return _Row(cells, _CHILD_COLOURS.get(child.state, ""), tuple(_remarks(child)))
+
+
+def _external(external: External, columns: int) -> _Row:
+    look = f"{'ok' if external.is_ok else 'bad'} {uptime(external.age_s)}"
+    cells = (external.name, "external", *[NOTHING] * 6, look, *[NOTHING] * (columns - len(HEADER)))
+    return _Row(cells, "36" if external.is_ok else "33", (external.detail,))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _painted(line: str, begin: int, row: _Row, style: Style) -> str:
     """Colour the state, where all of it is to be seen."""
+    state = row.cells[1]
     end = begin + len(state)
-    if line[begin:end] != state or state not in _CHILD_COLOURS:
+    if line[begin:end] != state or not row.colour:
         return line
-    return line[:begin] + style.paint(state, _CHILD_COLOURS[state]) + line[end:]
+    return line[:begin] + style.paint(state, row.colour) + line[end:]
 
 
 def _cells(child: ChildStatus, now: float) -> tuple[str, ...]:
@@ -152,6 +175,15 @@ def child_document(child: ChildStatus) -> "shapes.Child":
         "note": child.note,
         "log": child.log,
         "tail": list(child.tail),
+        "externals": [
+            {
+                "name": each.name,
+                "ok": each.is_ok,
+                "age_s": round(each.age_s, 1),
+                "detail": each.detail,
+            }
+            for each in child.externals
+        ],
     }
 
 

@@ -32,7 +32,7 @@ from ollamon.proxy.own import show_own_process
 from ollamon.proxy.pool import UpstreamAddress
 from ollamon.proxy.recorder import Recorder
 from ollamon.proxy.relay import Limits, Relay, RelaySettings, relaying
-from ollamon.proxy.upstream_state import UpstreamBox
+from ollamon.proxy.upstream_state import UpstreamBox, UpstreamKind, UpstreamState
 
 _ALIVE_EVERY_S = 5.0
 _RETRY_S = 5.0
@@ -127,7 +127,7 @@ async def _run(config: Config, told: Handover, sockets: Sockets, notifier: Notif
         max_models=config.metrics.max_models,
         recent=config.proxy.recent_requests,
     )
-    upstream = UpstreamBox()
+    upstream = UpstreamBox(tell=_teller(config, notifier))
     stop = Stop(config.proxy.drain_timeout)
     async with relaying(_settings(config), recorder, sockets.listen) as relay:
         stop.watch(asyncio.get_running_loop(), relay.hurry)
@@ -164,6 +164,19 @@ def _spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _teller(config: Config, notifier: Notifier) -> Callable[[UpstreamState], None]:
+    """Return what passes on how upstream fares, where that is nobody's child."""
+    place = config.ollama.url.rpartition("://")[2]
+
+    def tell(state: UpstreamState) -> None:
+        if config.demo.enabled or config.ollama.mode is OllamaMode.MANAGED:
+            return
+        is_ok = state.kind is UpstreamKind.UP
+        notifier.external("ollama", is_ok, f"{state.version} on {place}" if is_ok else state.reason)
+
+    return tell
 
 
 async def _tell(relay: Relay, notifier: Notifier) -> None:

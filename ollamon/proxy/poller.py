@@ -282,7 +282,7 @@ class _Poller:
         )
 
     def _show_state(self, state: UpstreamState, delay: float) -> None:
-        self._box.state = state
+        self._box.put(state)
         is_up = state.kind is UpstreamKind.UP
         self._board.set(catalog.OLLAMA_UP, float(is_up), lasts=_lasts(delay))
         if is_up:

@@ -1,5 +1,6 @@
 """What the poller found upstream, in words, without I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,6 +35,16 @@ class UpstreamState:
 
 @dataclass(slots=True)
 class UpstreamBox:
-    """Where the poller leaves the state for those who show it."""
+    """Where the poller leaves the state for those who show it.
+
+    Attributes:
+        tell: Is called after each poll.
+    """
 
     state: UpstreamState = field(default_factory=UpstreamState)
+    tell: Callable[[UpstreamState], None] = field(default=lambda _: None)
+
+    def put(self, state: UpstreamState) -> None:
+        """Keep what a poll found."""
+        self.state = state
+        self.tell(state)

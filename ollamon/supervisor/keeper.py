@@ -215,6 +215,7 @@ class Keeper:
             note=self.note(),
             address=self.spec.address,
             tail=() if is_fine else self.output.tail(TAIL_LINES),
+            externals=self._seen.externals(self._world.loop.time()),
         )
 
     def entry(self) -> ChildEntry:
@@ -255,6 +256,10 @@ class Keeper:
     def said(self, text: str) -> None:
         """Its own words."""
         self._seen.words = text
+
+    def saw(self, text: str) -> None:
+        """Its words about something that is not ours."""
+        self._seen.saw(text, self._world.loop.time())
 
     def _handle(self, event: lifecycle.Event) -> None:
         before = self.life

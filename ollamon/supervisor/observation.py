@@ -2,7 +2,9 @@
 
 import psutil
 
-from ollamon.supervisor.messages import Health
+from ollamon.supervisor.messages import External, Health
+
+MOST_EXTERNALS = 8
 
 
 class Observation:
@@ -18,6 +20,7 @@ class Observation:
         self.hint = ""
         self._look: tuple[bool, float, str] | None = None
         self._process: psutil.Process | None = None
+        self._externals: dict[str, tuple[bool, float, str]] = {}
 
     def begin(self, pid: int) -> None:
         """Watch the appetite of a process; its CPU time counts from now on."""
@@ -41,6 +44,23 @@ class Observation:
             return None
         is_ok, at, detail = self._look
         return Health(is_ok, max(0.0, now - at), detail)
+
+    def saw(self, text: str, now: float) -> None:
+        """Remember `NAME ok|bad DETAIL` about something that is not ours."""
+        name, _, rest = text.partition(" ")
+        word, _, detail = rest.partition(" ")
+        is_new = name not in self._externals
+        if word in ("ok", "bad") and not (is_new and len(self._externals) >= MOST_EXTERNALS):
+            self._externals[name] = (word == "ok", now, detail)
+
+    def externals(self, now: float) -> tuple[External, ...]:
+        """Return what is not ours, with the age of each look; nothing without a process."""
+        if self._process is None:
+            return ()
+        return tuple(
+            External(name, is_ok, max(0.0, now - at), detail)
+            for name, (is_ok, at, detail) in self._externals.items()
+        )
 
     def usage(self) -> tuple[float | None, int | None]:
         """Return per cent of a core since the last call, and bytes of memory."""

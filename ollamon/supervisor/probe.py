@@ -31,6 +31,9 @@ class Listener(Protocol):
     def said(self, text: str) -> None:
         """Its own words."""
 
+    def saw(self, text: str) -> None:
+        """Its words about something that is not ours."""
+
 
 class Watch(Protocol):
     """Something that looks at one child until it is told not to."""
@@ -40,7 +43,7 @@ class Watch(Protocol):
 
 
 class NotifyWatch:
-    """Reads READY=1, STATUS=... and WATCHDOG=1 from the pipe of one child."""
+    """Reads READY=1, STATUS=..., EXTERNAL=... and WATCHDOG=1 from the pipe of one child."""
 
     def __init__(
         self,
@@ -83,6 +86,8 @@ class NotifyWatch:
         word, _, value = line.partition("=")
         if word == "STATUS":
             self._listener.said(value[:200])
+        elif word == "EXTERNAL":
+            self._listener.saw(value[:200])
         elif line == "READY=1":
             self._sign("ready")
             self._listener.became_ready()
