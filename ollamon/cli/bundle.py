@@ -128,6 +128,11 @@ def _versions(world: World | None) -> dict[str, object]:
         "machine": platform.machine(),
         "prometheus": version_of(binary) if binary else None,
         "libraries": libraries,
+        "variables": {
+            name: redaction.value(name, text)
+            for name, text in sorted(os.environ.items())
+            if name.startswith(("OLLAMA_", "OLLAMON_"))
+        },
     }
 
 

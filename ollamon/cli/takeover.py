@@ -29,14 +29,24 @@ def options(config: Config) -> dict[str, object]:
 
 
 def notes(config: Config, ollama_host: str) -> list[Note]:
-    """Return what a person should know whose clients have been told of the proxy's usual place."""
+    """Return what a person should know whose OLLAMA_HOST says something else."""
     from ollamon.config.ollama_host import upstream_of
 
     listen = config.proxy.listen
-    if not ollama_host.strip() or upstream_of(ollama_host) == listen.url:
+    if upstream_of(ollama_host) == listen.url:
+        return [Note("ollama", _NO_LAN)] if _is_open(ollama_host) else []
+    if not ollama_host.strip():
         return []
     text = f"OLLAMA_HOST={ollama_host} here, where nobody listens now: clients call {listen.url}"
     return [Note("ollama", text, "unset OLLAMA_HOST")]
+
+
+def _is_open(ollama_host: str) -> bool:
+    """Whether a server with this OLLAMA_HOST would listen beyond this machine."""
+    return any(address in ollama_host for address in ("0.0.0.0", "[::]"))  # noqa: S104
+
+
+_NO_LAN = "OLLAMA_HOST lets other machines in; the proxy does not: it listens on this machine alone"
 
 
 def refused(

@@ -44,6 +44,9 @@ def test_clients_that_were_told_of_the_usual_place_are_named():
     assert "clients call http://127.0.0.1:11434" in note.text
     assert takeover.notes(taken(), "127.0.0.1:11434") == []
     assert takeover.notes(taken(), " ") == []
+    for text in ("0.0.0.0", "http://0.0.0.0:11434"):
+        (note,) = takeover.notes(taken(), text)
+        assert "the proxy does not" in note.text
 
 
 TEXT = """\

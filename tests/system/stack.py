@@ -76,6 +76,8 @@ class Stack:
         self.config.write_text(
             f"""
             [ollama]
+            # Whoever tests may have an Ollama that "auto" would start.
+            mode = "external"
             url = "{self.upstream}"
             [proxy]
             listen = "{self.listen("proxy")}"

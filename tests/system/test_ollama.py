@@ -29,6 +29,7 @@ def stack(new_stack, tmp_path, place) -> Stack:
     made = new_stack(f"http://127.0.0.1:{place}", '[dashboard]\ninterval = "1s"\n')
     made.ports |= {"ollama": place, "moved": free_ports(1)[0]}
     text = made.config.read_text().replace("[prometheus]", '[prometheus]\nmode = "embedded"')
+    text = text.replace('            mode = "external"\n', "", 1)
     text = text.replace("[ollama]", f'[ollama]\ntakeover_url = "{made.url("moved")}"')
     made.config.write_text(text.replace('[dashboard]\ninterval = "1s"\n', "", 1))
     made.environment["PATH"] = f"{ollama.install(tmp_path / 'bin')}:{made.environment['PATH']}"
@@ -149,6 +150,7 @@ def test_a_bundle_holds_what_helps_and_nothing_that_is_private(stack, tmp_path):
         "FAKE_LOUD": "1",
         "LOGNAME": CANARIES["user"],
         "HF_TOKEN": CANARIES["shell"],
+        "OLLAMA_API_KEY": CANARIES["shell"],
     }
     env = f'env = {{ API_TOKEN = "{CANARIES["variable"]}" }}\n'
     stack.config.write_text(stack.config.read_text().replace("[ollama]", f"[ollama]\n{env}"))
@@ -179,6 +181,8 @@ def test_a_bundle_holds_what_helps_and_nothing_that_is_private(stack, tmp_path):
     assert "ollama_proxy_requests_total{" in text["ollamon/metrics.txt"]
     assert '"sources"' in text["ollamon/helper.json"]
     assert 'env = { "API_TOKEN" = "***" }' in text["ollamon/config.toml"]
+    variables = json.loads(text["ollamon/versions.json"])["variables"]
+    assert variables == {"OLLAMA_API_KEY": "***", "OLLAMON_CONFIG": "~/ollamon.toml"}
     for name in ("status.json", "run.json", "doctor.json", "events.jsonl", "versions.json"):
         assert len(text[f"ollamon/{name}"]) > 100
     stack.run("down")

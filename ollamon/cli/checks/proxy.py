@@ -11,6 +11,8 @@ from ollamon.config.model import OllamaMode
 from ollamon.metrics.catalog import REQUESTS_ACCEPTED
 
 SLOW_S = 0.05
+# Of a few, one is not delayed by what else this machine does.
+TRIES = 3
 SILENT = problem(
     "proxy-no-metrics",
     "The proxy runs, but where its metrics should be nobody answers as it does.",
@@ -63,10 +65,15 @@ def _way(world: World) -> Iterator[Finding]:
 
 
 def _timed(world: World, url: str) -> float | None:
-    """Return the seconds of one answer, None when there is no good one."""
-    began = time.monotonic()
-    try:
-        answer = world.sight.ask_anew(url, "/api/version")
-    except (OSError, http.client.HTTPException):
-        return None
-    return time.monotonic() - began if answer.status == 200 else None
+    """Return the seconds of the quickest answer, None when one of them is no good one."""
+    took = []
+    for _ in range(TRIES):
+        began = time.monotonic()
+        try:
+            answer = world.sight.ask_anew(url, "/api/version")
+        except (OSError, http.client.HTTPException):
+            return None
+        if answer.status != 200:
+            return None
+        took.append(time.monotonic() - began)
+    return min(took)

@@ -50,7 +50,6 @@ def stack(stacks, user: SudoUser, python: str) -> Iterator[UsersStack]:
     made.user, made.python = user, python
     text = made.config.read_text()
     text = text.replace("[prometheus]", '[prometheus]\nmode = "embedded"')
-    text = text.replace("[ollama]", '[ollama]\nmode = "external"')
     as_root = 'mode = "on"\nrun_as = "root"\ntrust_user_files = true'
     made.config.write_text(text.replace("[helper]", f"[helper]\n{as_root}"))
     yield made
