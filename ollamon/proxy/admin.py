@@ -25,7 +25,7 @@ from ollamon.proxy.upstream_state import UpstreamState
 MAX_BODY = 16 * 1024
 FRESH_S = 1.0
 # The default, 5 ms, is what a thread that renders may take from the event loop at once.
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.0001
 # A client may name any version of the text format; each is an entry of its own.
 _MAX_RENDERINGS = 8
 _PLAIN = "text/plain"
