@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ollamon import sudo
 from ollamon.artifacts.prometheus import duration, prometheus_yml
@@ -25,10 +26,18 @@ from ollamon.config.model import (
     TerminalClose,
 )
 from ollamon.config.paths import Folders, folders
-from ollamon.config.values import Address, format_duration, format_size, parse_listen
+from ollamon.config.values import Address, format_duration, format_size, is_address, parse_listen
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
 from ollamon.supervisor import order
-from ollamon.supervisor.spec import HttpProbe, Listen, LogSpec, ServiceSpec, StackSpec
+from ollamon.supervisor.spec import (
+    HttpProbe,
+    Listen,
+    LogSpec,
+    OutsideSpec,
+    ServiceSpec,
+    StackSpec,
+    TcpProbe,
+)
 
 # Replaying the write-ahead log of weeks takes minutes.
 PROMETHEUS_START_S = 300.0
@@ -227,10 +236,36 @@ def _stack_spec(
         config_digest=digest,
         start_timeout_s=config.supervisor.start_timeout,
         shutdown_timeout_s=config.supervisor.shutdown_timeout,
+        outside=tuple(_outside(config)),
         orphans=config.supervisor.orphans.value,
         keeps_without_terminal=config.supervisor.on_terminal_close is TerminalClose.KEEP,
         min_free_bytes=MIN_FREE_BYTES,
     )
+
+
+def _outside(config: Config) -> Iterator[OutsideSpec]:
+    """What belongs to the stack and is run by somebody else, or is switched off.
+
+    Not the Ollama of somebody else: the proxy asks it anyway, and tells.
+    """
+    ollama, engine, helper = config.ollama, config.prometheus, config.helper
+    if ollama.mode is OllamaMode.OFF:
+        yield OutsideSpec("ollama", reason='ollama.mode is "off"')
+    if helper.mode is HelperMode.EXTERNAL:
+        yield from _looked_at("helper", helper.listen.url, "/health")
+    if engine.mode is PrometheusMode.EXTERNAL:
+        yield from _looked_at("prometheus", engine.url, "/-/ready")
+
+
+def _looked_at(name: str, url: str, path: str) -> Iterator[OutsideSpec]:
+    """A name that has to be looked up could hold the supervisor up, so that it is left out."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if port is None or not is_address(host):
+        return
+    is_plain = parts.scheme == "http"
+    probe = HttpProbe(url + path, "") if is_plain else TcpProbe(host, port)
+    yield OutsideSpec(name, probe, url, "not run by ollamon")
 
 
 def _check_stop(spec: StackSpec) -> None:

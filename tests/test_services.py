@@ -15,7 +15,7 @@ from ollamon.handover import Handover, encode
 from ollamon.services import Plan
 from ollamon.supervisor import order
 from ollamon.supervisor.preflight import check
-from ollamon.supervisor.spec import HttpProbe, Notify, ServiceSpec
+from ollamon.supervisor.spec import HttpProbe, Notify, OutsideSpec, ServiceSpec, TcpProbe
 
 BINARY = "/opt/prometheus/prometheus"
 
@@ -26,6 +26,14 @@ def found(name: str) -> str | None:
 
 def nothing(name: str) -> None:
     return None
+
+
+def everything(name: str) -> str:
+    return f"/opt/{name}"
+
+
+def outsider(name: str, probe: HttpProbe | TcpProbe, address: str) -> OutsideSpec:
+    return OutsideSpec(name, probe, address, "not run by ollamon")
 
 
 def plan(document: dict | None = None, *, find=found, **rest) -> Plan:
@@ -298,3 +306,39 @@ def test_all_children_may_take_the_time_that_they_have_to_stop():
         "supervisor.shutdown_timeout: 1m is too short: stopping may take dashboard 5s, then "
         'prometheus 15s, then proxy 75s. Write "95s" or more'
     )
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"ollama": {"mode": "off"}}, [OutsideSpec("ollama", reason='ollama.mode is "off"')]),
+        # The proxy tells of it.
+        ({"ollama": {"mode": "external"}}, []),
+        (
+            {"prometheus": {"mode": "external", "url": "https://[::1]:9090"}},
+            [outsider("prometheus", TcpProbe("::1", 9090), "https://[::1]:9090")],
+        ),
+        # A lookup could hold the supervisor up.
+        ({"prometheus": {"mode": "external", "url": "http://box.lan:9090"}}, []),
+        (
+            {
+                "ollama": {"mode": "managed"},
+                "prometheus": {"mode": "external", "url": "http://localhost:9090"},
+                "helper": {"mode": "external"},
+            },
+            [
+                outsider(
+                    "helper", HttpProbe("http://127.0.0.1:8002/health", ""), "http://127.0.0.1:8002"
+                ),
+                outsider(
+                    "prometheus",
+                    HttpProbe("http://localhost:9090/-/ready", ""),
+                    "http://localhost:9090",
+                ),
+            ],
+        ),
+    ],
+    ids=str,
+)
+def test_what_others_run_is_looked_at_and_what_is_off_is_named(document, expected):
+    assert list(plan(document, find=everything).stack.outside) == expected

@@ -74,6 +74,17 @@ class Child(TypedDict):
     externals: Annotated[list[External], "such as the Ollama behind the proxy"]
 
 
+class Outsider(TypedDict):
+    """What belongs to the stack and is not run by it."""
+
+    name: str
+    state: Annotated[str, "external-up, external-down or disabled"]
+    since: Annotated[str, "UTC; the last change of state"]
+    address: str
+    health: Health | None
+    note: Annotated[str, "why it is not ours"]
+
+
 class SupervisorFacts(TypedDict):
     """Who answers."""
 
@@ -91,6 +102,7 @@ class Status(TypedDict):
     config_file: Annotated[str, "empty when there is none"]
     supervisor: SupervisorFacts
     children: list[Child]
+    outside: list[Outsider]
 
 
 class Service(TypedDict):

@@ -4,9 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ollamon.cli.words import WIDTH, Style, memory, uptime
-from ollamon.supervisor.messages import ChildState, ChildStatus, External, StackState, StackStatus
+from ollamon.supervisor.messages import (
+    ChildState,
+    ChildStatus,
+    External,
+    Health,
+    Outsider,
+    OutsideState,
+    StackState,
+    StackStatus,
+)
 
 if TYPE_CHECKING:
     from ollamon.cli import shapes
@@ -46,6 +56,7 @@ def lines_of(
     header = (*HEADER, *(WIDE_HEADER if is_wide else ()))
     rows = [
         *(_external(each, len(header)) for child in status.children for each in child.externals),
+        *(_outsider(each, now, len(header)) for each in status.outside),
         *(_row(child, now, is_wide=is_wide) for child in status.children),
     ]
     columns = zip(header, *(row.cells for row in rows), strict=True)
@@ -77,6 +88,16 @@ def _external(external: External, columns: int) -> _Row:
     return _Row(cells, "36" if external.is_ok else "33", (external.detail,))
 
 
+def _outsider(each: Outsider, now: float, columns: int) -> _Row:
+    port = urlsplit(each.address).port
+    since = uptime(now - each.since) if each.state is OutsideState.UP else NOTHING
+    cells = (each.name, each.state.value, NOTHING, str(port or NOTHING), since, *[NOTHING] * 3)
+    rest = (health_of(each.health), *[NOTHING] * (columns - len(HEADER)))
+    is_bad = each.health is not None and not each.health.is_ok
+    remarks = (each.health.detail,) if each.health is not None and is_bad else (each.note,)
+    return _Row((*cells, *rest), "33" if is_bad else "36", tuple(filter(None, remarks)))
+
+
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
 
@@ -100,7 +121,7 @@ def _cells(child: ChildStatus, now: float) -> tuple[str, ...]:
         str(child.restarts),
         NOTHING if child.cpu_percent is None else f"{child.cpu_percent:.1f}%",
         NOTHING if child.rss_bytes is None else memory(child.rss_bytes),
-        _health(child),
+        health_of(child.health),
     )
 
 
@@ -108,10 +129,9 @@ def _wide_cells(child: ChildStatus) -> tuple[str, ...]:
     return (child.last_exit or NOTHING, child.address or NOTHING, child.log)
 
 
-def _health(child: ChildStatus) -> str:
-    if child.health is None:
-        return NOTHING
-    return f"{'ok' if child.health.is_ok else 'bad'} {uptime(child.health.age_s)}"
+def health_of(health: Health | None) -> str:
+    """A look and its age in two words."""
+    return f"{'ok' if health.is_ok else 'bad'} {uptime(health.age_s)}" if health else NOTHING
 
 
 def _remarks(child: ChildStatus) -> Iterator[str]:
@@ -140,7 +160,25 @@ def document_of(status: StackStatus) -> "shapes.Status":
             "started_at": moment(status.started),
         },
         "children": [child_document(child) for child in status.children],
+        "outside": [_outsider_document(each) for each in status.outside],
     }
+
+
+def _outsider_document(each: Outsider) -> "shapes.Outsider":
+    return {
+        "name": each.name,
+        "state": each.state,
+        "since": moment(each.since),
+        "address": each.address,
+        "health": _health_document(each.health),
+        "note": each.note,
+    }
+
+
+def _health_document(health: Health | None) -> "shapes.Health | None":
+    if health is None:
+        return None
+    return {"ok": health.is_ok, "age_s": round(health.age_s, 1), "detail": health.detail}
 
 
 def document_of_up(name: str, outcome: str, status: StackStatus | None = None) -> "shapes.Up":
@@ -155,10 +193,6 @@ def document_of_up(name: str, outcome: str, status: StackStatus | None = None) -
 
 def child_document(child: ChildStatus) -> "shapes.Child":
     """One row for programs."""
-    health: shapes.Health | None = None
-    if child.health is not None:
-        age_s = round(child.health.age_s, 1)
-        health = {"ok": child.health.is_ok, "age_s": age_s, "detail": child.health.detail}
     return {
         "name": child.name,
         "state": child.state,
@@ -169,7 +203,7 @@ def child_document(child: ChildStatus) -> "shapes.Child":
         "address": child.address,
         "restarts": child.restarts,
         "last_exit": child.last_exit or None,
-        "health": health,
+        "health": _health_document(child.health),
         "cpu_percent": child.cpu_percent,
         "rss_bytes": child.rss_bytes,
         "note": child.note,

@@ -103,6 +103,15 @@ def parse_listen(value: object) -> Address:
     return Address("127.0.0.1" if host == "localhost" else host, int(port))
 
 
+def is_address(host: str) -> bool:
+    """Say whether it is an address, or a name that is one of this machine's without a lookup."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a name or an address stays on this machine."""
     if host == "localhost" or host.endswith(".localhost"):

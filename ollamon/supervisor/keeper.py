@@ -18,12 +18,13 @@ from ollamon.supervisor.child import Child, spawn
 from ollamon.supervisor.groundwork import Ground
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.lifecycle import Lifecycle
+from ollamon.supervisor.looks import Asker
 from ollamon.supervisor.messages import ChildState, ChildStatus
 from ollamon.supervisor.observation import Observation
 from ollamon.supervisor.output import Output
-from ollamon.supervisor.probe import HttpWatch, NotifyWatch, Watch
+from ollamon.supervisor.probe import NotifyWatch, ProbeWatch, Watch
 from ollamon.supervisor.runfile import ChildEntry
-from ollamon.supervisor.spec import HttpProbe, Notify, ServiceSpec
+from ollamon.supervisor.spec import ExecProbe, HttpProbe, Notify, ServiceSpec, TcpProbe
 from ollamon.supervisor.vitals import Verdict
 
 JITTER = 0.1
@@ -338,8 +339,10 @@ class Keeper:
         match self.spec.probe:
             case Notify():
                 return NotifyWatch(self._world.loop, child.notify, self.spec.rhythm, self)
-            case HttpProbe() as probe:
-                return HttpWatch(self._world.start_task, probe, self.spec.rhythm, self)
+            case HttpProbe() | TcpProbe() | ExecProbe() as probe:
+                world = self._world
+                asker = Asker(world.loop, world.reaper, world.run_id)
+                return ProbeWatch(world.start_task, asker, probe, self.spec.rhythm, self)
             case _:
                 assert_never(self.spec.probe)
 

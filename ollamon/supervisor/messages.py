@@ -36,6 +36,14 @@ class ChildState(StrEnum):
     STOP_FAILED = "stop-failed"
 
 
+class OutsideState(StrEnum):
+    """Where something is that belongs to the stack and is not ours."""
+
+    DISABLED = "disabled"
+    UP = "external-up"
+    DOWN = "external-down"
+
+
 class StackState(StrEnum):
     """The stack as a whole: the worst of its children; only essential ones fail it."""
 
@@ -104,6 +112,24 @@ class ChildStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Outsider:
+    """A row of `ollamon status` about what is not ours.
+
+    Attributes:
+        since: Unix time of the last change of state.
+        health: The last look; None before it, and for what is switched off.
+        note: Why it is not ours.
+    """
+
+    name: str
+    state: OutsideState
+    since: float
+    health: Health | None
+    address: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class StackStatus:
     """Everything that `ollamon status` shows. Times are Unix seconds."""
 
@@ -116,6 +142,7 @@ class StackStatus:
     config_file: str
     config_digest: str
     children: tuple[ChildStatus, ...]
+    outside: tuple[Outsider, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +177,10 @@ def status_from_json(document: Mapping[str, Any]) -> StackStatus:
     """
     try:
         children = tuple(_child_from_json(child) for child in document["children"])
+        outside = tuple(_outsider_from_json(each) for each in document.get("outside", ()))
         state = StackState(document["state"])
-        return StackStatus(
-            **_known(StackStatus, {**document, "state": state, "children": children})
-        )
+        read = {"state": state, "children": children, "outside": outside}
+        return StackStatus(**_known(StackStatus, {**document, **read}))
     except (KeyError, TypeError, ValueError) as error:
         version = document.get("version")
         if isinstance(version, str) and version != __version__:
@@ -190,8 +217,17 @@ def other_version(version: str, protocol: int = VERSION) -> str:
     )
 
 
-def _known(kind: type[StackStatus | Event | ChildStatus], document: Mapping[str, Any]) -> Any:
+def _known(
+    kind: type[StackStatus | Event | ChildStatus | Outsider], document: Mapping[str, Any]
+) -> Any:
     return {key: value for key, value in document.items() if key in kind.__dataclass_fields__}
+
+
+def _outsider_from_json(document: Mapping[str, Any]) -> Outsider:
+    health = document["health"]
+    state = OutsideState(document["state"])
+    read = {"state": state, "health": None if health is None else Health(**health)}
+    return Outsider(**_known(Outsider, {**document, **read}))
 
 
 def _child_from_json(document: Mapping[str, Any]) -> ChildStatus:

@@ -8,12 +8,11 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Sequence
 
-from ollamon import errors, handover
+from ollamon import errors
 from ollamon.errors import ControlError, OllamonError
-from ollamon.supervisor import identity, reaper, wire
+from ollamon.supervisor import errands, reaper, wire
 from ollamon.supervisor.spec import StackSpec
 
 LIMIT_S = 60.0
@@ -47,29 +46,19 @@ class Planner:
             raise ControlError("cannot reload: the configuration is being read just now")
         if not argv:
             raise ControlError("cannot reload: it is not known how this stack was started")
-        variables = {handover.RUN_ID_VARIABLE: self._run_id, identity.CHILD_VARIABLE: "planner"}
         read_end, write_end = os.pipe()
         try:
-            process = subprocess.Popen(  # noqa: S603
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | variables,
-                process_group=0,
-            )
+            self._pid = errands.start(argv, self._run_id, "planner", write_end)
         except OSError as error:
             os.close(read_end)
             raise ControlError(f"cannot reload: {argv[0]}: {error.strerror}") from None
         finally:
             os.close(write_end)
-        # The reaper collects it; Popen shall neither wait for it nor warn that nobody did.
-        process.returncode = 0
-        self._tell, self._pid, self._pipe, self._said = tell, process.pid, read_end, b""
+        self._tell, self._pipe, self._said = tell, read_end, b""
         os.set_blocking(read_end, False)
         self._loop.add_reader(read_end, self._read)
         self._timer = self._loop.call_later(LIMIT_S, self._kill)
-        self._reaper.watch(process.pid, self._ended)
+        self._reaper.watch(self._pid, self._ended)
 
     def close(self) -> None:
         """Make no plan any more, and tell nobody."""

@@ -1,19 +1,15 @@
 """Looks at a child: listens to one that reports by itself, asks one that does not."""
 
 import asyncio
-import contextlib
 import os
-import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from ollamon.supervisor.spec import HttpProbe, Rhythm
+from ollamon.supervisor.looks import Asker, Question
+from ollamon.supervisor.spec import Probe, Rhythm
 from ollamon.supervisor.vitals import Verdict, Vitals, verdict_of_silence
 
 GROWTH = 1.3
-MAX_HEAD = 16 * 1024
 
 
 class Listener(Protocol):
@@ -127,71 +123,18 @@ class NotifyWatch:
         self._listener.judged(verdict, detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a probe asks. The host is resolved once, since a lookup later would need a thread."""
-
-    family: int
-    address: str
-    port: int
-    head: bytes
-    path: str
-
-    @classmethod
-    def of(cls, url: str) -> "Target":
-        """Resolve a plain `http` URL.
-
-        Raises:
-            OSError: Its host has no address.
-        """
-        parts = urlsplit(url)
-        port = parts.port or 80
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        head = f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nUser-Agent: ollamon\r\n\r\n"
-        return cls(found[0][0], str(found[0][4][0]), port, head.encode(), path)
-
-
-async def look(target: Target, timeout_s: float) -> tuple[bool, str]:
-    """Ask once; return whether the answer was 2xx, and what it was in few words."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            status = await _status(target)
-    except TimeoutError:
-        return False, f"no answer in {timeout_s:g} s: {target.path}"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return False, f"{reason}: {target.path}"
-    return 200 <= status < 300, f"{status}: {target.path}"
-
-
-async def _status(target: Target) -> int:
-    reader, writer = await asyncio.open_connection(
-        target.address, target.port, family=target.family, limit=MAX_HEAD
-    )
-    try:
-        writer.write(target.head)
-        line = await reader.readline()
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-    words = line.split()
-    if len(words) < 2 or not words[0].startswith(b"HTTP/"):
-        raise ValueError("no HTTP answer")
-    return int(words[1])
-
-
-class HttpWatch:
-    """Asks a foreign program: until it is ready, and from then on for readiness and liveness."""
+class ProbeWatch:
+    """Asks a program: until it is ready, and from then on for readiness and liveness."""
 
     def __init__(
         self,
         start: Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"],
-        probe: HttpProbe,
+        asker: Asker,
+        probe: Probe,
         rhythm: Rhythm,
         listener: Listener,
     ) -> None:
+        self._asker = asker
         self._probe = probe
         self._rhythm = rhythm
         self._listener = listener
@@ -204,10 +147,9 @@ class HttpWatch:
 
     async def _watch(self) -> None:
         try:
-            ready = Target.of(self._probe.ready_url)
-            live = Target.of(self._probe.live_url) if self._probe.live_url else None
+            ready, live = self._asker.questions(self._probe)
         except (OSError, ValueError) as error:
-            self._listener.looked(False, f"cannot ask {self._probe.ready_url}: {error}")
+            self._listener.looked(False, f"cannot ask: {error}")
             return
         await self._until_ready(ready)
         self._listener.became_ready()
@@ -216,19 +158,19 @@ class HttpWatch:
             if live is not None:
                 looks.create_task(self._live_on(live))
 
-    async def _until_ready(self, target: Target) -> None:
+    async def _until_ready(self, question: Question) -> None:
         pause_s = self._rhythm.start_interval_s
         while True:
-            is_ok, detail = await look(target, min(1.0, self._rhythm.timeout_s))
+            is_ok, detail = await question(min(1.0, self._rhythm.timeout_s))
             self._listener.looked(is_ok, detail)
             if is_ok:
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * GROWTH, self._rhythm.start_interval_s * 10)
 
-    async def _look_on(self, target: Target) -> None:
+    async def _look_on(self, question: Question) -> None:
         while True:
-            answer = await self._paced(target, self._rhythm.interval_s, self._rhythm.timeout_s)
+            answer = await self._paced(question, self._rhythm.interval_s, self._rhythm.timeout_s)
             if answer is not None:
                 is_ok, detail = answer
                 self._listener.looked(is_ok, detail)
@@ -236,10 +178,10 @@ class HttpWatch:
                 if verdict is not None:
                     self._listener.judged(verdict, detail)
 
-    async def _live_on(self, target: Target) -> None:
+    async def _live_on(self, question: Question) -> None:
         rhythm = self._rhythm
         while True:
-            answer = await self._paced(target, rhythm.live_interval_s, rhythm.live_timeout_s)
+            answer = await self._paced(question, rhythm.live_interval_s, rhythm.live_timeout_s)
             if answer is not None:
                 self._vitals, verdict = self._vitals.lived(answer[0])
                 if verdict is not None:
@@ -247,11 +189,11 @@ class HttpWatch:
                     return
 
     async def _paced(
-        self, target: Target, interval_s: float, timeout_s: float
+        self, question: Question, interval_s: float, timeout_s: float
     ) -> tuple[bool, str] | None:
         """Wait, then look; None when we were stopped ourselves meanwhile and it proves nothing."""
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(interval_s)
-        answer = await look(target, timeout_s)
+        answer = await question(timeout_s)
         took_s = asyncio.get_running_loop().time() - began
         return answer if answer[0] or took_s < 3 * interval_s + timeout_s else None

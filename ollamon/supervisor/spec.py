@@ -37,11 +37,37 @@ class HttpProbe:
     """Any 2xx answer of a URL.
 
     Attributes:
-        live_url: "" for one that is never restarted for being silent.
+        live_url: "" when a program that does not answer may still be well.
+        proves_run: The answer has to carry our run id, so that no stranger on its port passes.
     """
 
     ready_url: str
     live_url: str
+    proves_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TcpProbe:
+    """An accepted connection.
+
+    Attributes:
+        shows_life: One that refuses for long is dead, and not only not ready.
+    """
+
+    host: str
+    port: int
+    shows_life: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ExecProbe:
+    """A command that exits with 0; the first word is an absolute path."""
+
+    argv: tuple[str, ...]
+    shows_life: bool = True
+
+
+Probe = HttpProbe | TcpProbe | ExecProbe
 
 
 class RestartPolicy(StrEnum):
@@ -137,7 +163,7 @@ class ServiceSpec:
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     outlives: tuple[str, ...] = ()
-    probe: Notify | HttpProbe = field(default_factory=Notify)
+    probe: Notify | HttpProbe | TcpProbe | ExecProbe = field(default_factory=Notify)
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 5.0
     restart: Restart = field(default_factory=Restart)
@@ -150,6 +176,21 @@ class ServiceSpec:
     through_sudo: bool = False
     reload_signal: int | None = None
     knows_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideSpec:
+    """What belongs to the stack and is not run by it.
+
+    Attributes:
+        probe: How it is looked at; None for what is switched off.
+        reason: Why it is not ours, for people.
+    """
+
+    name: str
+    probe: HttpProbe | TcpProbe | None = None
+    address: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +212,7 @@ class StackSpec:
         config_file: Shown in `status`; "" when there is none.
         config_digest: Tells whether a second `up` wants the same.
         origin: Command that makes this spec anew, as `planner` wants it; () for no reload.
+        outside: Shown in `status`, and never started.
         orphans: What becomes of what a dead run has left: `kill`, or `refuse` to start.
         keeps_without_terminal: Goes on when the terminal is closed that it was started from.
         start_timeout_s: For the whole stack.
@@ -186,6 +228,7 @@ class StackSpec:
     config_file: str = ""
     config_digest: str = ""
     origin: tuple[str, ...] = ()
+    outside: tuple[OutsideSpec, ...] = ()
     orphans: str = "kill"
     keeps_without_terminal: bool = False
     start_timeout_s: float = 60.0

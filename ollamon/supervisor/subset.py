@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ollamon.supervisor import order
-from ollamon.supervisor.spec import StackSpec
+from ollamon.supervisor.spec import OutsideSpec, StackSpec
 
 
 def of(stack: StackSpec, *, only: Collection[str] = (), besides: Collection[str] = ()) -> StackSpec:
@@ -34,8 +34,13 @@ def of(stack: StackSpec, *, only: Collection[str] = (), besides: Collection[str]
     if lost or not services:
         raise ValueError(lost[0] if lost else "no child would be left")
     # Another stack than the whole one, although the configuration is the same.
+    left_out = [service for service in stack.services if service.name not in stay]
+    disabled = tuple(OutsideSpec(each.name, reason="left out of this run") for each in left_out)
     return replace(
-        stack, services=services, config_digest=f"{stack.config_digest}:{','.join(stay)}"
+        stack,
+        services=services,
+        outside=(*stack.outside, *disabled),
+        config_digest=f"{stack.config_digest}:{','.join(stay)}",
     )
 
 

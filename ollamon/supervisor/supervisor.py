@@ -31,8 +31,10 @@ from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.herald import Herald
 from ollamon.supervisor.journal import Journal
 from ollamon.supervisor.keeper import HARD_LIMIT_S, Keeper, World
-from ollamon.supervisor.messages import ChildState, StackState
+from ollamon.supervisor.looks import Asker
+from ollamon.supervisor.messages import ChildState, Outsider, StackState
 from ollamon.supervisor.output import Output, RotatingFile
+from ollamon.supervisor.outside import Outside
 from ollamon.supervisor.planner import Planner
 from ollamon.supervisor.reaper import Reaper
 from ollamon.supervisor.roster import Roster
@@ -75,6 +77,7 @@ class Supervisor:
         self._roster = Roster(self._settled)
         self._herald = Herald(self._journal, self._roster.members, stack.start_timeout_s)
         self._exit_code = 0
+        self._outside: Outside | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
     async def run(self) -> int:
@@ -118,6 +121,7 @@ class Supervisor:
             config_file=self._stack.config_file,
             config_digest=self._stack.config_digest,
             children=tuple(keeper.status() for keeper in self._roster),
+            outside=self._outside.status() if self._outside else (),
         )
 
     def request_stop(self, timeout_s: float | None = None) -> None:
@@ -196,6 +200,10 @@ class Supervisor:
         self._view = self._open_console(held)
         for service in self._stack.services:
             held.callback(self._add(service, grounds[service.name]).release)
+        asker = Asker(self._loop, self._reaper, self.run_id)
+        self._outside = Outside(asker, tasks.create_task, self._outsider_changed)
+        held.callback(self._outside.close)
+        self._outside.become(self._stack.outside)
         self._listen_to_signals()
         self._later(self._stack.start_timeout_s, self._start_timed_out)
         self._save()
@@ -297,6 +305,8 @@ class Supervisor:
                 self._change(change.action, specs[change.name], grounds.get(change.name))
         self._roster.retire(each.name for each in plan if each.action is Action.STOP)
         self._roster.arrange(specs)
+        if self._outside is not None:
+            self._outside.become(new.outside)
         self._roster.restart_unless_stopped(
             [each.name for each in plan if each.action is Action.RESTART]
         )
@@ -348,6 +358,10 @@ class Supervisor:
         self._roster.changed(keeper)
         if keeper.state is ChildState.FAILED and keeper.spec.restart.ends_stack:
             self._end_with(keeper)
+
+    def _outsider_changed(self, seen: Outsider) -> None:
+        detail = seen.health.detail if seen.health else ""
+        self._journal.emit(seen.name, seen.state, detail)
 
     def _end_with(self, keeper: Keeper) -> None:
         if not self._roster.is_stopping:
@@ -402,6 +416,8 @@ class Supervisor:
         """Nothing runs any more: remove the traces, in the order in which others look at them."""
         for timer in self._timers:
             timer.cancel()
+        if self._outside is not None:
+            self._outside.close()
         await self._reaper.end_strays(lambda pid: identity.run_of(pid) == self.run_id)
         await self._guard.close()
         if self._exit_code != LEFT_BEHIND:

@@ -10,6 +10,8 @@ from ollamon.supervisor.messages import (
     ChildStatus,
     External,
     Health,
+    Outsider,
+    OutsideState,
     StackState,
     StackStatus,
 )
@@ -115,3 +117,36 @@ def test_what_is_not_ours_comes_first_with_its_last_look():
     assert document["externals"] == [
         {"name": "ollama", "ok": False, "age_s": 7.0, "detail": "no answer in 5 s"}
     ]
+
+
+def test_what_nobody_of_ours_sees_has_a_row_of_its_own():
+    outside = (
+        Outsider(
+            *("prometheus", OutsideState.UP, 940.0, Health(True, 2.0, "200: /")),
+            *("http://127.0.0.1:9090", "not run by ollamon"),
+        ),
+        Outsider(
+            *("helper", OutsideState.DOWN, 940.0, Health(False, 2.0, "Connection refused")),
+            *("http://127.0.0.1:8002", "not run by ollamon"),
+        ),
+        Outsider("page", OutsideState.DISABLED, 900.0, None, "", "left out of this run"),
+    )
+    status = replace(STATUS, children=(), outside=outside)
+    lines = list(lines_of(status, 1000.0, Style(width=0)))[2:]
+    assert [" ".join(line.replace(NOTHING, "-").split()) for line in lines] == [
+        "prometheus external-up - 9090 1 m 0 s - - - ok 2 s",
+        "not run by ollamon",
+        "helper external-down - 8002 - - - - bad 2 s",
+        "Connection refused",
+        "page disabled - - - - - - -",
+        "left out of this run",
+    ]
+    assert len(list(lines_of(status, 1000.0, Style(width=0), is_wide=True))) == len(lines) + 2
+    assert document_of(status)["outside"][0] == {
+        "name": "prometheus",
+        "state": "external-up",
+        "since": "1970-01-01T00:15:40.000Z",
+        "address": "http://127.0.0.1:9090",
+        "health": {"ok": True, "age_s": 2.0, "detail": "200: /"},
+        "note": "not run by ollamon",
+    }

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import os
 import time
 from collections.abc import AsyncIterator
@@ -6,8 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ollamon.supervisor.probe import HttpWatch, NotifyWatch, Target, look
-from ollamon.supervisor.spec import HttpProbe, Rhythm
+from ollamon.supervisor.looks import Asker, Target, look
+from ollamon.supervisor.probe import NotifyWatch, ProbeWatch
+from ollamon.supervisor.reaper import Reaper
+from ollamon.supervisor.spec import ExecProbe, HttpProbe, Rhythm, TcpProbe
 from ollamon.supervisor.vitals import Verdict
 
 
@@ -37,6 +40,16 @@ class Ear:
     async def look(self) -> tuple[bool, str]:
         async with asyncio.timeout(20):
             return await self.looks.get()
+
+
+def asker(run_id: str = "7f3a") -> Asker:
+    loop = asyncio.get_running_loop()
+    return Asker(loop, Reaper(loop), run_id)
+
+
+def collect(reaper: Reaper) -> None:
+    for pid in reaper._known:
+        os.waitpid(pid, 0)
 
 
 class Server:
@@ -114,7 +127,7 @@ async def test_an_http_watch_tells_readiness_loss_and_death_apart():
         url = f"http://127.0.0.1:{server.port}/"
         ear = Ear()
         rhythm = Rhythm(0.001, 0.01, 5.0, 3, 2, 0.05, 5.0, 4)
-        watch = HttpWatch(tasks.create_task, HttpProbe(url, url), rhythm, ear)
+        watch = ProbeWatch(tasks.create_task, asker(), HttpProbe(url, url), rhythm, ear)
         assert [await ear.look() for _ in range(3)] == [(False, "503: /")] * 3
         assert ear.heard.empty()
         server.answer = b"HTTP/1.1 200\r\n"
@@ -131,7 +144,7 @@ async def test_a_program_without_a_live_url_is_never_called_dead():
         url = f"http://127.0.0.1:{server.port}/"
         ear = Ear()
         rhythm = Rhythm(0.001, 0.01, 5.0, 3, 2, 0.01, 5.0, 1)
-        watch = HttpWatch(tasks.create_task, HttpProbe(url, ""), rhythm, ear)
+        watch = ProbeWatch(tasks.create_task, asker(), HttpProbe(url, ""), rhythm, ear)
         assert await ear.next() == "ready"
         server.answer = b"HTTP/1.1 503\r\n"
         assert await ear.next() == Verdict.UNWELL
@@ -187,9 +200,65 @@ async def test_silence_before_ready_is_for_the_start_timeout_to_judge():
 
 @pytest.mark.parametrize(("asleep_s", "proves"), [(0.0, True), (1.0, False)])
 async def test_a_bad_answer_after_a_sleep_of_our_own_proves_nothing(free_port, asleep_s, proves):
-    watch = object.__new__(HttpWatch)
+    watch = object.__new__(ProbeWatch)
     # As if the whole process had been stopped while it waited.
     asyncio.get_running_loop().call_later(0, time.sleep, asleep_s)
     target = Target.of(f"http://127.0.0.1:{free_port}/")
-    answer = await watch._paced(target, 0.1, 0.5)
+    answer = await watch._paced(functools.partial(look, target), 0.1, 0.5)
     assert (answer is not None and not answer[0]) is proves
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_ok"),
+    [
+        (b"X-Ollamon-Run: 7f3a\r\n", True),
+        (b"Date: now\r\nx-ollamon-run:7f3a\r\n", True),
+        (b"X-Ollamon-Run: another\r\n", False),
+        (b"", False),
+        (b"".join(b"X-%d: 1\r\n" % number for number in range(200)), False),
+    ],
+    ids=["ours", "among others", "another run", "a stranger", "endless"],
+)
+@pytest.mark.fault(18)
+async def test_an_answer_has_to_prove_that_it_comes_from_this_run(headers, is_ok):
+    async with serving() as server:
+        server.answer = b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n"
+        url = f"http://127.0.0.1:{server.port}/"
+        ready, live = asker().questions(HttpProbe(url, url, proves_run=True))
+        expected = (True, "200: /") if is_ok else (False, "somebody else answers: /")
+        assert live is not None
+        assert (await ready(10.0), await live(10.0)) == (expected, expected)
+
+
+async def test_a_connection_is_enough_for_a_tcp_probe(free_port):
+    ready, live = asker().questions(TcpProbe("127.0.0.1", free_port))
+    is_ok, detail = await ready(10.0)
+    assert (is_ok, detail.endswith(f": 127.0.0.1:{free_port}")) == (False, True)
+    async with serving() as server:
+        ready, live = asker().questions(TcpProbe("localhost", server.port, shows_life=False))
+        assert await ready(10.0) == (True, f"accepts: localhost:{server.port}")
+        assert live is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "limit_s", "expected"),
+    [
+        (("/bin/true",), 20.0, (True, "exit 0: /bin/true")),
+        (("/bin/false",), 20.0, (False, "exit 1: /bin/false")),
+        (("/bin/sh", "-c", "kill -9 $$"), 20.0, (False, "signal 9: /bin/sh")),
+        (("/bin/sleep", "600"), 0.05, (False, "no end in 0.05 s: /bin/sleep")),
+        (("/nowhere",), 20.0, (False, "No such file or directory: /nowhere")),
+    ],
+    ids=["true", "false", "killed", "endless", "missing"],
+)
+async def test_a_command_says_by_its_exit_how_a_program_is(argv, limit_s, expected):
+    loop = asyncio.get_running_loop()
+    reaper = Reaper(loop)
+    reaper.start()
+    try:
+        ready, _ = Asker(loop, reaper, "run-of-this-test").questions(ExecProbe(argv))
+        assert await ready(limit_s) == expected
+    finally:
+        # What was given up is collected too.
+        reaper.stop()
+        collect(reaper)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ollamon.supervisor import subset
-from ollamon.supervisor.spec import LogSpec, ServiceSpec, StackSpec
+from ollamon.supervisor.spec import LogSpec, OutsideSpec, ServiceSpec, StackSpec
 
 SERVICES = (
     ServiceSpec("store", ("/s",), {}),
@@ -41,6 +41,11 @@ def test_who_is_chosen_comes_with_what_it_requires(only, besides, left):
 def test_nobody_waits_for_one_that_is_left_out():
     (page,) = subset.of(STACK, only=("page",)).services
     assert page.after == ()
+
+
+def test_who_is_left_out_is_shown_as_such():
+    outside = subset.of(STACK, besides=("page",)).outside
+    assert outside == (OutsideSpec("page", reason="left out of this run"),)
 
 
 @pytest.mark.parametrize(
