@@ -16,7 +16,7 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_OLLAMON_COMPLETE"
 
 
-@click.command("completion")
+@click.command("completion", short_help="Print what lets your shell complete commands.")
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @common_options
 @pass_session

@@ -20,7 +20,7 @@ def command() -> None:
     """Write, check and show ollamon.toml."""
 
 
-@command.command("init")
+@command.command("init", short_help="Write a file with every key and its default.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @common_options
 @pass_session
@@ -47,7 +47,7 @@ def init(session: Session, file: Path | None) -> None:
     session.answer({"file": str(path)})
 
 
-@command.command("check")
+@command.command("check", short_help="Say what is wrong with the configuration.")
 @click.argument("file", required=False)
 @common_options
 @pass_session
@@ -71,7 +71,7 @@ def check(session: Session, file: str | None) -> None:
 command.add_command(check, "validate")
 
 
-@command.command("schema")
+@command.command("schema", short_help="Print the JSON Schema of the file.")
 @common_options
 @pass_session
 def schema(session: Session) -> None:
@@ -85,7 +85,7 @@ def schema(session: Session) -> None:
     session.answer(document)
 
 
-@command.command("edit")
+@command.command("edit", short_help="Open the file in your editor; keep only what is valid.")
 @common_options
 @pass_session
 def edit(session: Session) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ollamon.cli import shapes
 
 
-@click.command("env")
+@click.command("env", short_help="Print variables that lead clients to the proxy.")
 @click.option("--shell", type=click.Choice(["sh", "fish"]), help="Whose words.  [default: $SHELL]")
 @click.option(
     "--all",

@@ -31,7 +31,7 @@ _COLOURS = {
 }
 
 
-@click.command("events")
+@click.command("events", short_help="Show what happened to the children.")
 @click.option("-f", "--follow", "is_following", is_flag=True, help="Go on until the stack stops.")
 @click.option(
     "-n", "--lines", "count", default=MOST, type=click.IntRange(0, MOST), show_default=True

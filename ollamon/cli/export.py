@@ -25,7 +25,7 @@ HELP = f"""Print a file for Prometheus, Grafana or an editor, as your configurat
 """
 
 
-@click.command("export", help=HELP)
+@click.command("export", help=HELP, short_help="Print a file for Prometheus, Grafana or an editor.")
 @click.argument("what", type=click.Choice(list(WHAT)), metavar="WHAT")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there.")
 @common_options

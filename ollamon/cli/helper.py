@@ -26,7 +26,7 @@ def _decision(function: Decorated) -> Decorated:
     return click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")(function)
 
 
-@command.command("install")
+@command.command("install", short_help="Let the helper read what only root may.")
 @_decision
 @common_options
 @pass_session
@@ -56,7 +56,7 @@ def uninstall(session: Session, is_sure: bool, only_shows: bool) -> int:
     return giving.take(wanted, as_root, session, is_sure=is_sure, only_shows=only_shows)
 
 
-@command.command("status")
+@command.command("status", short_help="Show what is installed, and what it lets the helper read.")
 @common_options
 @pass_session
 def status(session: Session) -> int:
@@ -69,7 +69,7 @@ def status(session: Session) -> int:
     return 0
 
 
-@command.command("sudoers")
+@command.command("sudoers", short_help="Print the rule for powermetrics; install nothing.")
 @common_options
 @pass_session
 def sudoers(session: Session) -> int:

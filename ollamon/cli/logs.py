@@ -38,7 +38,7 @@ def _pattern(
         raise click.BadParameter(f"{value!r}: {error}", context, parameter) from None
 
 
-@click.command("logs")
+@click.command("logs", short_help="Show what the children wrote, also after they ended.")
 @click.argument("children", metavar="[CHILD]...", nargs=-1, shell_complete=complete_child)
 @click.option("-f", "--follow", "is_following", is_flag=True, help="Go on until the stack stops.")
 @click.option(

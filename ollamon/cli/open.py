@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WHAT = ("dashboard", "prometheus", "metrics")
 
 
-@click.command("open")
+@click.command("open", short_help="Open the dashboard in your browser.")
 @click.argument("what", type=click.Choice(WHAT), default=WHAT[0])
 @common_options
 @pass_session

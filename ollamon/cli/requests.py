@@ -21,7 +21,7 @@ _HEADER = ("ENDED", "MODEL", "ENDPOINT", "OUTCOME", "TOOK", "TTFT", "TOK/S", "IN
 _LEFT = 4
 
 
-@click.command("requests")
+@click.command("requests", short_help="Show the requests that ended: numbers, never texts.")
 @click.option(
     "--since",
     "age_s",

@@ -6,7 +6,7 @@ from ollamon.cli.session import Session, common_options, pass_session
 from ollamon.cli.verbs import answer, carry_out, children_argument, no_dependents, ready_timeout
 
 
-@click.command("restart")
+@click.command("restart", short_help="Restart children, and wait until they are ready.")
 @children_argument
 @ready_timeout
 @no_dependents

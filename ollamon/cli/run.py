@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 READY = "READY=1"
 
 
-@click.command("run")
+@click.command("run", short_help="Run one child alone in the foreground.")
 @click.argument("child", shell_complete=complete_child)
 @common_options
 @pass_session

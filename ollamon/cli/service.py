@@ -60,7 +60,7 @@ def show(session: Session, kind: str | None) -> None:
     session.answer(document)
 
 
-@command.command("install")
+@command.command("install", short_help="Let ollamon start with your session, and now.")
 @common_options
 @pass_session
 def install(session: Session) -> None:

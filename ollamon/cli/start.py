@@ -6,7 +6,7 @@ from ollamon.cli.session import Session, common_options, pass_session
 from ollamon.cli.verbs import answer, carry_out, children_argument, ready_timeout
 
 
-@click.command("start")
+@click.command("start", short_help="Start children that were stopped or have failed.")
 @children_argument
 @ready_timeout
 @common_options

@@ -8,7 +8,7 @@ from ollamon.errors import LeftoverError, StartError
 from ollamon.supervisor.messages import ChildStatus
 
 
-@click.command("stop")
+@click.command("stop", short_help="Stop children; the rest goes on.")
 @children_argument
 @duration_option(
     "--timeout",

@@ -8,7 +8,7 @@ from ollamon.cli.verbs import answer, children_argument, follow
 from ollamon.errors import NotRunningError
 
 
-@click.command("wait")
+@click.command("wait", short_help="Wait until children are ready, or stopped.")
 @children_argument
 @click.option(
     "--for",

@@ -28,6 +28,11 @@ def test_every_command_has_help_that_fits(invoke):
         assert max(map(len, out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("words", [[], ["config"], ["helper"], ["service"]])
+def test_no_summary_is_cut(invoke, words):
+    assert "..." not in invoke(*words, "-h")[1].split("Commands:\n")[1]
+
+
 @pytest.mark.parametrize("words", [["version"], ["--version"]])
 def test_the_version_is_said(invoke, words):
     code, out, _ = invoke(*words)
