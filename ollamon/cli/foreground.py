@@ -103,7 +103,7 @@ async def _run(
         if look is not None:
             loop.add_reader(look.descriptor, looked)
         console = screen.logs if has_logs else None
-        return await supervise(plan, front, console, has_timestamps=has_timestamps)
+        return await supervise(plan.stack, front, console, has_timestamps=has_timestamps)
     finally:
         screen.close()
 

@@ -6,9 +6,9 @@ from typing import Protocol, TextIO
 
 from ollamon import __version__
 from ollamon.cli.view import VERDICTS
-from ollamon.services import Plan
 from ollamon.supervisor.messages import Event, StackState, StackStatus
 from ollamon.supervisor.service_manager import ServiceManager
+from ollamon.supervisor.spec import StackSpec
 from ollamon.supervisor.supervisor import Supervisor
 
 FAILED = 1
@@ -25,7 +25,7 @@ class Front(Protocol):
 
 
 async def supervise(
-    plan: Plan, front: Front, console: TextIO | None, *, has_timestamps: bool = False
+    stack: StackSpec, front: Front, console: TextIO | None, *, has_timestamps: bool = False
 ) -> int:
     """Run until stopped; return the exit code.
 
@@ -54,7 +54,7 @@ async def supervise(
         loop.call_soon(supervisor.request_stop)
 
     supervisor = Supervisor(
-        plan.stack,
+        stack,
         on_event=on_event,
         version=__version__,
         console=console,

@@ -98,6 +98,10 @@ def command(
     report_fd: int | None,
 ) -> int:
     """Start the stack, in the foreground unless told otherwise."""
+    if report_fd is not None:
+        from ollamon.cli import background
+
+        return background.report(report_fd, is_awaited=is_awaited)
     if takeover and (demo or ollama_mode not in (None, "managed")):
         raise click.UsageError(
             "--takeover runs an Ollama of ours: neither --demo nor --ollama fits"
@@ -109,10 +113,6 @@ def command(
     plan = plan_of(session, wishes)
     if is_plan_wanted:
         return _tell_plan(_settled(plan, has_session=has_terminal()), session)
-    if report_fd is not None:
-        from ollamon.cli import detached
-
-        return detached.report(_settled(plan), report_fd, is_awaited=is_awaited)
     if dry_run:
         return _rehearse(_settled(plan, has_session=not detach), session)
     from ollamon.cli import running
@@ -124,9 +124,8 @@ def command(
     plan = _with_orphans_decided(plan)
     try:
         if detach:
-            words = [*_where(session), "up", *replace(wishes, orphans=plan.stack.orphans).words()]
             settled = _settled(plan, has_session=False)
-            return _detach(settled, session, words, is_awaited=is_awaited)
+            return _detach(settled, session, is_awaited=is_awaited)
         settled = _settled(plan, session)
         return _stay(settled, session, has_logs=not no_logs, has_timestamps=has_timestamps)
     except AlreadyRunningError:
@@ -233,10 +232,10 @@ def _where(session: Session) -> list[str]:
     return words + (["--name", session.name] if session.name else [])
 
 
-def _detach(plan: "Plan", session: Session, words: list[str], *, is_awaited: bool) -> int:
+def _detach(plan: "Plan", session: Session, *, is_awaited: bool) -> int:
     from ollamon.cli import detached
 
-    return detached.start(plan, session, words, is_awaited=is_awaited)
+    return detached.start(plan, session, is_awaited=is_awaited)
 
 
 def _stop_running(session: Session, plan: "Plan") -> None:
