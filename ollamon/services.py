@@ -17,6 +17,7 @@ from ollamon.artifacts.prometheus import duration, prometheus_yml
 from ollamon.artifacts.rules import alerts_yml, recording_yml
 from ollamon.config.checks import ollama_listen
 from ollamon.config.model import (
+    Children,
     Config,
     HelperMode,
     OllamaMode,
@@ -25,8 +26,16 @@ from ollamon.config.model import (
     RunAs,
     TerminalClose,
 )
+from ollamon.config.naming import CHILDREN
 from ollamon.config.paths import Folders, folders
-from ollamon.config.values import Address, format_duration, format_size, is_address, parse_listen
+from ollamon.config.values import (
+    Address,
+    format_duration,
+    format_size,
+    is_address,
+    parse_listen,
+    parse_period,
+)
 from ollamon.errors import ConfigError, Problem, ProgramMissingError
 from ollamon.supervisor import order
 from ollamon.supervisor.spec import (
@@ -34,6 +43,7 @@ from ollamon.supervisor.spec import (
     Listen,
     LogSpec,
     OutsideSpec,
+    RestartPolicy,
     ServiceSpec,
     StackSpec,
     TcpProbe,
@@ -50,7 +60,6 @@ OLLAMA_START_S = 60.0
 OLLAMA_STOP_S = 10.0
 # Less is soon full of logs and samples, and a full disk harms more than this program.
 MIN_FREE_BYTES = 500 * 1024**2
-ORDER = ("demo", "ollama", "proxy", "helper", "prometheus", "dashboard")
 
 Find = Callable[[str], str | None]
 Knock = Callable[[Address], bool]
@@ -127,7 +136,8 @@ def stack(
         services.append(_helper(resolved))
     if binary is not None:
         services.append(_prometheus(resolved, places, binary))
-    spec = _stack_spec(resolved, _ordered(services), places, file=file, digest=digest)
+    ruled = [_ruled(service, resolved.children) for service in services]
+    spec = _stack_spec(resolved, _ordered(ruled), places, file=file, digest=digest)
     _check_stop(spec)
     return Plan(spec, tuple(notes), resolved)
 
@@ -213,10 +223,32 @@ def _resolved(
     return config.model_copy(update=decided)
 
 
+def _ruled(service: ServiceSpec, rules: Children) -> ServiceSpec:
+    """Return the service under the rules that the configuration has for children."""
+    kind, _, pause = rules.then.partition(":")
+    restart = replace(
+        service.restart,
+        policy=RestartPolicy(rules.restart.value),
+        initial_s=rules.backoff,
+        max_s=max(rules.backoff, rules.backoff_max),
+        stable_after_s=rules.stable_after,
+        give_up=rules.give_up,
+        within_s=rules.within,
+        retry_s=parse_period(pause) if kind == "retry" else None,
+        ends_stack=kind == "shutdown",
+    )
+    return replace(
+        service,
+        restart=restart,
+        start_timeout_s=rules.start_timeout.get(service.name, service.start_timeout_s),
+        stop_timeout_s=rules.stop_timeout.get(service.name, service.stop_timeout_s),
+    )
+
+
 def _ordered(services: list[ServiceSpec]) -> tuple[ServiceSpec, ...]:
     """Sort them, and let nobody wait for one that does not run."""
     names = {service.name for service in services}
-    ordered = sorted(services, key=lambda service: ORDER.index(service.name))
+    ordered = sorted(services, key=lambda service: CHILDREN.index(service.name))
     return tuple(
         replace(service, after=tuple(name for name in service.after if name in names))
         for service in ordered

@@ -15,7 +15,15 @@ from ollamon.handover import Handover, encode
 from ollamon.services import Plan
 from ollamon.supervisor import order
 from ollamon.supervisor.preflight import check
-from ollamon.supervisor.spec import HttpProbe, Notify, OutsideSpec, ServiceSpec, TcpProbe
+from ollamon.supervisor.spec import (
+    HttpProbe,
+    Notify,
+    OutsideSpec,
+    Restart,
+    RestartPolicy,
+    ServiceSpec,
+    TcpProbe,
+)
 
 BINARY = "/opt/prometheus/prometheus"
 
@@ -342,3 +350,35 @@ def test_all_children_may_take_the_time_that_they_have_to_stop():
 )
 def test_what_others_run_is_looked_at_and_what_is_off_is_named(document, expected):
     assert list(plan(document, find=everything).stack.outside) == expected
+
+
+def test_children_follow_the_rules_that_the_file_has_for_them():
+    rules = {
+        "restart": "on-failure",
+        "backoff": "1s",
+        "backoff_max": "10s",
+        "stable_after": "1m",
+        "give_up": 3,
+        "within": "5m",
+        "then": "retry:1h",
+        "start_timeout": {"prometheus": "10m"},
+        "stop_timeout": {"dashboard": "7s"},
+    }
+    made = {service.name: service for service in plan({"children": rules}).stack.services}
+    assert {service.restart for service in made.values()} == {
+        Restart(RestartPolicy.ON_FAILURE, 1.0, 2.0, 10.0, 60.0, 3, 300.0, 3600.0)
+    }
+    assert (made["prometheus"].start_timeout_s, made["proxy"].start_timeout_s) == (600.0, 30.0)
+    assert (made["dashboard"].stop_timeout_s, made["prometheus"].stop_timeout_s) == (7.0, 15.0)
+
+
+def test_the_default_rules_are_those_of_the_engine():
+    assert spec("proxy").restart == Restart()
+
+
+@pytest.mark.parametrize(
+    ("then", "retry_s", "ends"), [("stay", None, False), ("shutdown", None, True)]
+)
+def test_a_child_that_is_given_up_stays_so_or_takes_all_along(then, retry_s, ends):
+    restart = spec("proxy", {"children": {"then": then}}).restart
+    assert (restart.retry_s, restart.ends_stack) == (retry_s, ends)

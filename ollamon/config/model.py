@@ -12,7 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ollamon.compat import Compat
 from ollamon.config.naming import STACK, STACK_PATTERN
-from ollamon.config.values import Address, Duration, Listen, OptionalUrl, Period, Size, Url
+from ollamon.config.values import (
+    Address,
+    Duration,
+    Listen,
+    OptionalUrl,
+    Period,
+    Periods,
+    Size,
+    Then,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -24,6 +34,11 @@ class Section(BaseModel):
 def _text(default: str, description: str) -> Any:
     """A default written as a person writes it; the validator turns it into its type."""
     return Field(default=default, description=description)
+
+
+def _text_map(description: str) -> Any:
+    """A table without entries, by child."""
+    return Field(default={}, description=description)
 
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
@@ -219,6 +234,40 @@ class Demo(Section):
     listen: Listen = _text("127.0.0.1:11439", "Where the simulated Ollama listens.")
 
 
+class Policy(StrEnum):
+    """When an end that nobody asked for is followed by another start."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class Children(Section):
+    """How children are started, restarted and stopped."""
+
+    restart: Policy = Field(
+        Policy.ALWAYS,
+        strict=False,
+        description="always, on-failure or never: after which end a child is started again.",
+    )
+    backoff: Period = _text("200ms", "Pause before a restart; it doubles with each failure.")
+    backoff_max: Period = _text("30s", "The longest such pause.")
+    stable_after: Period = _text("30s", "Ready for so long, a child begins at no pause again.")
+    give_up: int = Field(
+        6, ge=1, le=1000, description="Ends within children.within that make a child failed."
+    )
+    within: Period = _text("2m", "See give_up; an end before the first readiness counts double.")
+    then: Then = Field(
+        "retry:5m", description="After giving up: retry:DURATION, stay, or shutdown of the stack."
+    )
+    start_timeout: Periods = _text_map(
+        "How long a child may take until it is ready, where its own limit does not fit."
+    )
+    stop_timeout: Periods = _text_map(
+        "How long a child may take to stop before SIGKILL, where its own limit does not fit."
+    )
+
+
 class Orphans(StrEnum):
     """What becomes of the processes of a dead run; none is touched that is not proven ours."""
 
@@ -286,6 +335,7 @@ class Config(Section):
     dashboard: Dashboard = Dashboard()
     alerts: Alerts = Alerts()
     demo: Demo = Demo()
+    children: Children = Children()
     supervisor: Supervisor = Supervisor()
     log: Log = Log()
     paths: Paths = Paths()
@@ -314,10 +364,12 @@ __all__ = [
     "LISTENING",
     "Address",
     "Alerts",
+    "Children",
     "Config",
     "HelperMode",
     "OllamaMode",
     "Orphans",
+    "Policy",
     "PrometheusMode",
     "RunAs",
     "Section",

@@ -15,3 +15,6 @@ STACK = "default"
 """The name of a stack that has none."""
 STACK_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 STACK_RULE = "1 to 32 small letters, digits and hyphens, no hyphen first"
+
+CHILDREN = ("demo", "ollama", "proxy", "helper", "prometheus", "dashboard")
+"""Every child that a stack can have, in the order in which people see them."""

@@ -2,11 +2,14 @@
 
 import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from ollamon.config.naming import CHILDREN
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": "0.001", "s": "1", "m": "60", "h": "3600", "d": "86400", "w": "604800"}
@@ -175,6 +178,30 @@ def _schema(pattern: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
 
 
+def parse_by_child(value: object, parse: Callable[[object], float]) -> dict[str, float]:
+    """Return child -> seconds. Raises ValueError: No table, an unknown child, or as `parse`."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f'expected a table such as {{ prometheus = "10m" }}, got {value!r}')
+    if unknown := [name for name in value if name not in CHILDREN]:
+        raise ValueError(f"there is no child {unknown[0]}: there is {', '.join(CHILDREN)}")
+    return {name: parse(each) for name, each in value.items()}
+
+
+def parse_then(value: object) -> str:
+    """Return what follows giving up. Raises ValueError: It is none of the three."""
+    kind, separator, pause = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if value in ("stay", "shutdown"):
+        return str(value)
+    if kind != "retry" or not separator:
+        raise ValueError(f'expected "stay", "shutdown" or such as "retry:5m", got {value!r}')
+    parse_period(pause)
+    return str(value)
+
+
+def _format_all(periods: Mapping[str, float]) -> dict[str, str]:
+    return {name: format_duration(seconds) for name, seconds in periods.items()}
+
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -200,6 +227,17 @@ Listen = Annotated[
     _schema(r"^.+:\d+$", "127.0.0.1:3001"),
 ]
 Url = Annotated[str, BeforeValidator(parse_url), _schema("^https?://", "http://127.0.0.1:11434")]
+Periods = Annotated[
+    Mapping[str, float],
+    BeforeValidator(lambda value: parse_by_child(value, parse_period)),
+    PlainSerializer(_format_all, return_type=dict[str, str]),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+Then = Annotated[
+    str,
+    BeforeValidator(parse_then),
+    _schema(rf"^(stay|shutdown|retry:{_DURATION.pattern})$", "stay"),
+]
 OptionalUrl = Annotated[
     str, BeforeValidator(_parse_optional_url), _schema("^(https?://.+)?$", "http://127.0.0.1:9090")
 ]
