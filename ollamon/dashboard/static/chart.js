@@ -14,6 +14,7 @@ import { axisLabels, timeLabels } from './format.js';
 const LABEL_PX = 11;
 const AXIS_PX = 58;
 const HEADROOM = 1.12;
+const LEAST_DRAG_PX = 8;
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const TIMES = [
@@ -53,10 +54,10 @@ export class Chart {
 
   /**
    * @param {number[]} times @param {Series[]} series @param {Known[][]} values
-   * @param {number} rangeS
+   * @param {number} rangeS @param {number|null} end  of the axis; null: the newest value
    */
-  draw(times, series, values, rangeS) {
-    this.#end = times.at(-1) ?? 0;
+  draw(times, series, values, rangeS, end) {
+    this.#end = end ?? times.at(-1) ?? 0;
     this.#rangeS = rangeS;
     const data = /** @type {uPlot.AlignedData} */ ([times, ...values]);
     const key = JSON.stringify(series);
@@ -99,8 +100,18 @@ export class Chart {
       hooks: {
         drawAxes: [(u) => drawLimits(u, this.#panel.thresholds, inks)],
         setCursor: [(u) => this.#onCursor(u.cursor.idx ?? null)],
+        setSelect: [(u) => this.#zoom(u)],
       },
     };
+  }
+
+  /** A stretch was dragged: whoever shows the charts is told. @param {uPlot} plot */
+  #zoom(plot) {
+    const { left, width } = plot.select;
+    if (width < LEAST_DRAG_PX) return;
+    const detail = { from: plot.posToVal(left, 'x'), to: plot.posToVal(left + width, 'x') };
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.#box.dispatchEvent(new CustomEvent('zoom', { bubbles: true, detail }));
   }
 
   /** @param {Series} one @param {number} count @param {Inks} inks @returns {uPlot.Series} */
@@ -119,12 +130,18 @@ export class Chart {
   }
 }
 
+/** @param {string} type of an event */
+function isMove(type) {
+  return type === 'mousemove' || type === 'mouseleave';
+}
+
 /** @returns {uPlot.Cursor} */
 function cursor() {
   return {
     y: false,
-    drag: { x: false, y: false, setScale: false },
-    sync: { key: 'ollamon', setSeries: false },
+    drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX },
+    // What is dragged on one chart is not dragged on the others.
+    sync: { key: 'ollamon', setSeries: false, filters: { pub: isMove, sub: isMove } },
     points: { size: 7, width: 1.5 },
   };
 }

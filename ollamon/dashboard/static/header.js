@@ -3,6 +3,7 @@
 import { DASHES } from './colours.js';
 import { byId, el, setIcon, setText, swatch } from './dom.js';
 import { clock, duration } from './format.js';
+import { moment } from './rows.js';
 import { isRange, RANGES } from './state.js';
 
 /** @typedef {import('./status.js').Line} Line */
@@ -48,12 +49,11 @@ export function showSource(tick, { isStale, isPaused, isPolling, ageS }) {
   setText(byId('source', HTMLParagraphElement), words.join(' \u00b7 '));
 }
 
-/** @param {Range} now @param {(range: Range) => void} choose */
-export function buildRange(now, choose) {
+/** @param {(range: Range) => void} choose */
+export function buildRange(choose) {
   const box = byId('range', HTMLFieldSetElement);
   for (const range of RANGES) {
-    const checked = range === now;
-    const input = el('input', { type: 'radio', name: 'range', value: range, checked });
+    const input = el('input', { type: 'radio', name: 'range', value: range });
     box.append(el('label', {}, input, el('span', {}, range)));
   }
   box.addEventListener('change', (event) => {
@@ -62,10 +62,22 @@ export function buildRange(now, choose) {
   });
 }
 
-/** @param {Range} range */
-export function checkRange(range) {
-  const input = document.querySelector(`#range input[value="${range}"]`);
-  if (input instanceof HTMLInputElement) input.checked = true;
+/** No range is checked while a stretch is shown. @param {import('./state.js').View} view */
+export function checkRange({ range, stretch }) {
+  for (const input of document.querySelectorAll('#range input')) {
+    if (input instanceof HTMLInputElement) input.checked = !stretch && input.value === range;
+  }
+  const button = byId('stretch', HTMLButtonElement);
+  button.hidden = !stretch;
+  if (!stretch) return;
+  const now = Date.now() / 1000;
+  const words = `${moment(stretch.from, now)} \u2013 ${moment(stretch.to, now)}`;
+  setText(/** @type {Element} */ (button.querySelector('.words')), words);
+}
+
+/** @param {() => void} end */
+export function onStretchEnd(end) {
+  byId('stretch', HTMLButtonElement).addEventListener('click', end);
 }
 
 /** @param {(model: string) => void} choose */

@@ -10,7 +10,7 @@ import { LoadedModels } from './models.js';
 import { Sections } from './panels.js';
 import { Requests } from './requests.js';
 import { Running } from './running.js';
-import { parse, RANGES, RANGES_S, toSearch } from './state.js';
+import { parse, RANGES, RANGES_S, stretchOf, toSearch } from './state.js';
 import { derive } from './status.js';
 import { MACHINE, Store } from './store.js';
 import { Tile } from './tiles.js';
@@ -56,7 +56,9 @@ class Page {
   }
 
   start() {
-    header.buildRange(this.view.range, (range) => this.choose({ range }));
+    header.buildRange((range) => this.choose({ range, stretch: null }));
+    header.onStretchEnd(() => this.choose({ stretch: null }));
+    header.checkRange(this.view);
     header.onModel((model) => this.choose({ model }));
     header.showModels([], this.view.model);
     header.showTheme();
@@ -72,10 +74,16 @@ class Page {
     byId('pause', HTMLButtonElement).addEventListener('click', () => this.togglePause());
     byId('theme', HTMLButtonElement).addEventListener('click', () => this.nextTheme());
     byId('keys', HTMLButtonElement).addEventListener('click', openHelp);
+    byId('sections', HTMLDivElement).addEventListener('zoom', (event) => {
+      const { from, to } = /** @type {CustomEvent} */ (event).detail;
+      const stretch = stretchOf(from, to);
+      if (stretch) this.choose({ stretch });
+    });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.repaint());
     document.addEventListener('visibilitychange', () => { if (!this.isResting) void this.load(); });
     listen({
-      ...Object.fromEntries(RANGES.map((range, i) => [String(i + 1), () => this.choose({ range })])),
+      ...Object.fromEntries(RANGES.map((range, i) => [String(i + 1), () => this.choose({ range, stretch: null })])),
+      Escape: () => this.choose({ stretch: null }),
       p: () => this.togglePause(),
       t: () => this.nextTheme(),
       '/': () => this.requests.focus(),
@@ -130,7 +138,8 @@ class Page {
   show() {
     const { latest } = this.ticks;
     this.ticks.shown = latest;
-    if (latest) this.store.append(latest);
+    // A stretch that was chosen stays as it is.
+    if (latest && !this.view.stretch) this.store.append(latest);
     this.draw();
     this.showNow();
     this.showStatus();
@@ -143,15 +152,16 @@ class Page {
     void this.loadRequests();
     const mine = (this.#loading = new AbortController());
     const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(LOAD_TIMEOUT_MS)]);
-    const { range } = this.view;
+    const { range, stretch } = this.view;
+    const asked = stretch ? `from=${stretch.from}&to=${stretch.to}` : `range=${range}`;
     try {
       const [panels, tick, history] = await Promise.all([
         this.sections ? null : getJson('/api/panels', signal),
         getJson('/api/metrics', signal),
-        getJson(`/api/history?range=${range}`, signal),
+        getJson(`/api/history?${asked}`, signal),
       ]);
       if (panels) this.build(panels);
-      this.store.replace(history, RANGES_S[range]);
+      this.store.replace(history, this.rangeS);
       if (!this.#isOvertaken(tick)) this.note(tick);
       this.show();
     } catch {
@@ -176,15 +186,16 @@ class Page {
 
   /** What changes with the history: charts, sparklines, legend. */
   draw() {
-    const { model, range } = this.view;
+    const { model, stretch } = this.view;
     const names = [...this.store.models(this.panels)].sort();
     const colours = looks(model ? [...names, model] : names);
-    const rangeS = RANGES_S[range];
+    const { rangeS } = this;
     header.showModels(names, model);
     header.showLegend(names, colours, model, (chosen) => this.choose({ model: chosen }));
     for (const tile of this.tiles) tile.spark(this.store, model, rangeS);
     const isWaiting = this.ticks.latest?.status.kind === 'waiting';
-    this.sections?.draw({ store: this.store, model, rangeS, looks: colours, isWaiting });
+    const end = stretch?.to ?? null;
+    this.sections?.draw({ store: this.store, model, rangeS, end, looks: colours, isWaiting });
   }
 
   /** What the newest tick alone says. */
@@ -225,6 +236,11 @@ class Page {
     this.running.count();
   }
 
+  get rangeS() {
+    const { range, stretch } = this.view;
+    return stretch ? stretch.to - stretch.from : RANGES_S[range];
+  }
+
   get ageS() {
     return (performance.now() - this.#arrivedAt) / 1000;
   }
@@ -236,10 +252,11 @@ class Page {
 
   /** @param {Partial<import('./state.js').View>} change */
   choose(change) {
-    const isRange = change.range !== undefined && change.range !== this.view.range;
+    const before = this.view;
     this.view = { ...this.view, ...change };
+    const isRange = this.view.range !== before.range || this.view.stretch !== before.stretch;
     history.replaceState(null, '', location.pathname + toSearch(this.view, location.search));
-    header.checkRange(this.view.range);
+    header.checkRange(this.view);
     if (change.model !== undefined) {
       this.running.chooseModel(change.model);
       this.requests.chooseModel(change.model);

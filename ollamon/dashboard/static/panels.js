@@ -22,6 +22,7 @@ import { largest } from './tiles.js';
  * @property {Store} store
  * @property {string} model
  * @property {number} rangeS
+ * @property {number|null} end  of a stretch that was chosen, Unix seconds
  * @property {Map<string, Look>} looks  of models
  * @property {boolean} isWaiting  no request has passed yet
  */
@@ -232,8 +233,8 @@ class Figure {
   #paint() {
     const { names, values } = this.#columns;
     const series = names.map((name) => ({ name, look: this.#looks.get(name) ?? null }));
-    const { store, rangeS } = /** @type {Scene} */ (this.#scene);
-    this.#chart.draw(store.t, series, values, rangeS);
+    const { store, rangeS, end } = /** @type {Scene} */ (this.#scene);
+    this.#chart.draw(store.t, series, values, rangeS, end);
     this.#isPainted = true;
   }
 

@@ -1,7 +1,13 @@
 // What the viewer chose, and the URL that says it.
 
 /** @typedef {'5m'|'15m'|'1h'|'6h'|'24h'|'7d'|'30d'|'90d'} Range */
-/** @typedef {{range: Range, model: string}} View  an empty model is all of them */
+/** A stretch that was chosen, whole Unix seconds. @typedef {{from: number, to: number}} Stretch */
+/**
+ * @typedef {object} View
+ * @property {Range} range
+ * @property {string} model  empty: all of them
+ * @property {Stretch|null} stretch  instead of the range, which comes back after it
+ */
 
 /** @type {Record<Range, number>} */
 export const RANGES_S = {
@@ -17,6 +23,9 @@ export const RANGES_S = {
 export const RANGES = /** @type {Range[]} */ (Object.keys(RANGES_S));
 export const DEFAULT_RANGE = '15m';
 const LONGEST_MODEL = 200;
+/** What the API gives. */
+const SHORTEST_S = 10;
+const LONGEST_S = Math.max(...Object.values(RANGES_S));
 
 /** @param {string|null} word @returns {word is Range} */
 export function isRange(word) {
@@ -32,7 +41,19 @@ export function parse(search) {
   const query = new URLSearchParams(search);
   const range = query.get('range');
   const model = (query.get('model') ?? '').slice(0, LONGEST_MODEL);
-  return { range: isRange(range) ? range : DEFAULT_RANGE, model };
+  const stretch = stretchOf(Number(query.get('from')), Number(query.get('to')));
+  return { range: isRange(range) ? range : DEFAULT_RANGE, model, stretch };
+}
+
+/**
+ * The stretch between two moments, or null where it is none that can be shown.
+ * @param {number} from @param {number} to
+ * @returns {Stretch|null}
+ */
+export function stretchOf(from, to) {
+  const [start, end] = [Math.round(from), Math.round(to)];
+  const isGood = start > 0 && end - start >= SHORTEST_S && end - start <= LONGEST_S;
+  return isGood ? { from: start, to: end } : null;
 }
 
 /**
@@ -43,6 +64,8 @@ export function parse(search) {
 export function toSearch(view, search = '') {
   const query = new URLSearchParams(search);
   put(query, 'range', view.range === DEFAULT_RANGE ? '' : view.range);
+  put(query, 'from', view.stretch ? String(view.stretch.from) : '');
+  put(query, 'to', view.stretch ? String(view.stretch.to) : '');
   put(query, 'model', view.model);
   const written = query.toString().replaceAll('%3A', ':').replaceAll('%2F', '/');
   return written ? `?${written}` : '';

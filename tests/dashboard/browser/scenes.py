@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ollamon.dashboard.feed import RANGES_S
-from ollamon.dashboard.sources.source import Span
+from ollamon.dashboard.sources.source import RANGES_S, Span
 
 Json = dict[str, Any]
 
@@ -278,8 +277,12 @@ class Scene:
 
     def history(self, name: str) -> Json:
         """All series over a range."""
-        span = Span.of(self.now, RANGES_S[name], STEP_S)
-        times = [self.now - span.step_s * i for i in range(span.points, -1, -1)]
+        return self.stretch(self.now - RANGES_S[name], self.now)
+
+    def stretch(self, start: float, end: float) -> Json:
+        """All series between two moments."""
+        span = Span.of(end, end - start, STEP_S)
+        times = [end - span.step_s * i for i in range(span.points, -1, -1)]
         rows = [self.at(t) for t in times]
         panels: dict[str, Json] = {}
         for id_ in rows[-1]:

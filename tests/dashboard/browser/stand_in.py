@@ -205,4 +205,7 @@ class StandIn:
         return web.json_response({"cancelled": True})
 
     async def _history(self, request: web.Request) -> web.Response:
-        return web.json_response(self.scene.history(request.query.get("range", "15m")))
+        query = request.query
+        if "from" in query:
+            return web.json_response(self.scene.stretch(int(query["from"]), int(query["to"])))
+        return web.json_response(self.scene.history(query.get("range", "15m")))

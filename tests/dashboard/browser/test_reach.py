@@ -152,6 +152,51 @@ def test_the_url_holds_range_and_model(open_page):
     expect(page.get_by_role("radio", name="5m", exact=True)).to_be_checked()
 
 
+def dragged(page, panel: str, start: int, end: int) -> None:
+    page.locator(f"#{panel}").scroll_into_view_if_needed()
+    box = page.locator(f"#{panel} .u-over").bounding_box()
+    page.mouse.move(box["x"] + start, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end, box["y"] + 50, steps=4)
+    page.mouse.up()
+
+
+def test_a_stretch_is_dragged_kept_in_the_url_and_left_again(open_page):
+    page, stand_in = open_page(**WIDE)
+    wait_for_socket(page, stand_in)
+    page.locator("#panel-tpot canvas").wait_for()
+    dragged(page, "panel-tpot", 60, 160)
+    expect(page).to_have_url(re.compile(r"\?from=\d+&to=\d+$"))
+    start, end = map(int, re.findall(r"\d{10}", page.url))
+    assert NOW - 900 < start < end < NOW
+    assert stand_in.requests.count(f"/api/history?from={start}&to={end}") == 1
+    stretch = page.get_by_role("button", name="back to the range")
+    expect(stretch).to_be_visible()
+    expect(page.locator("#range :checked")).to_have_count(0)
+    page.locator("#panel-ttft").get_by_role("button", name="Show as table").click()
+    rows = page.locator("#panel-ttft tbody tr")
+    count = rows.count()
+    stand_in.scene.panels = {"active_requests": {"all": 17}}
+    stand_in.push()
+    expect(page.locator("#tile-active_requests .number")).to_have_text("17")
+    assert rows.count() == count
+    page.reload()
+    expect(stretch).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(stand_in.url)
+    expect(page.get_by_role("radio", name="15m", exact=True)).to_be_checked()
+    expect(stretch).to_be_hidden()
+    assert page.complaints == []
+
+
+def test_a_click_on_a_chart_chooses_no_stretch(open_page):
+    page, stand_in = open_page(**WIDE)
+    page.locator("#panel-ttft .u-over").click()
+    dragged(page, "panel-ttft", 50, 54)
+    page.wait_for_timeout(100)
+    assert page.url == stand_in.url
+
+
 def test_the_legend_shows_a_model_alone_and_all_again(open_page):
     page, _ = open_page()
     chip = page.locator("#legend").get_by_role("button", name="qwen3:8b")
