@@ -1,12 +1,14 @@
 """`ollamon up`: the start view, then the children's lines, until Ctrl-C."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ollamon import __version__
 from ollamon.cli import view
 from ollamon.cli.screen import Screen
-from ollamon.cli.session import Session
+from ollamon.cli.session import Session, own_command
 from ollamon.cli.supervise import supervise
 from ollamon.cli.upstream import Background, Upstream
 from ollamon.cli.view import View
@@ -21,8 +23,12 @@ CTRL_C = "Ctrl-C stops everything."
 class Foreground:
     """Shows events on a screen."""
 
-    def __init__(self, plan: Plan, screen: Screen, session: Session) -> None:
+    def __init__(
+        self, plan: Plan, screen: Screen, session: Session, *, opens_page: bool = False
+    ) -> None:
         self._plan = plan
+        self._session = session
+        self._opens_page = opens_page
         self._screen = screen
         self._style = session.style()
         self._view = View(self._style, addresses_of(plan))
@@ -41,6 +47,8 @@ class Foreground:
         """Say how the start ended; only one without its essential children is stopped."""
         if event.state == StackState.READY:
             self._screen.say(ready_lines(self._plan, event, CTRL_C))
+            if self._opens_page:
+                open_page(self._session)
         else:
             lines = view.not_all_ready(event.detail, view.unready(status))
             self._screen.say(["", f"error: {lines[0]}", *lines[1:]])
@@ -63,9 +71,16 @@ class Foreground:
             self._screen.say(upstream_lines(self._found, self._style))
 
 
-def run(
-    plan: Plan, session: Session, *, has_logs: bool = True, has_timestamps: bool = False
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a person wants to see of a run in the foreground."""
+
+    has_logs: bool = True
+    has_timestamps: bool = False
+    opens_page: bool = False
+
+
+def run(plan: Plan, session: Session, shown: Shown) -> int:
     """Run the stack here until it is stopped; return the exit code.
 
     Raises:
@@ -74,25 +89,16 @@ def run(
     # Before the loop, since it forks.
     look = Background(plan.config.ollama.url) if is_foreign_ollama(plan) else None
     try:
-        return asyncio.run(
-            _run(plan, session, look, has_logs=has_logs, has_timestamps=has_timestamps)
-        )
+        return asyncio.run(_run(plan, session, look, shown))
     finally:
         if look is not None:
             look.close()
 
 
-async def _run(
-    plan: Plan,
-    session: Session,
-    look: Background | None,
-    *,
-    has_logs: bool,
-    has_timestamps: bool,
-) -> int:
+async def _run(plan: Plan, session: Session, look: Background | None, shown: Shown) -> int:
     loop = asyncio.get_running_loop()
     screen = Screen(loop, session.stream)
-    front = Foreground(plan, screen, session)
+    front = Foreground(plan, screen, session, opens_page=shown.opens_page)
 
     def looked() -> None:
         if look is not None:
@@ -102,10 +108,23 @@ async def _run(
     try:
         if look is not None:
             loop.add_reader(look.descriptor, looked)
-        console = screen.logs if has_logs else None
-        return await supervise(plan.stack, front, console, has_timestamps=has_timestamps)
+        console = screen.logs if shown.has_logs else None
+        return await supervise(plan.stack, front, console, has_timestamps=shown.has_timestamps)
     finally:
         screen.close()
+
+
+def open_page(session: Session) -> None:
+    """Let another process open the page in a browser, which is not to hold this one up."""
+    process = subprocess.Popen(  # noqa: S603
+        [*own_command(), *session.words(), "open"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    # Whoever collects it, it is not this object.
+    process.returncode = 0
 
 
 def is_foreign_ollama(plan: Plan) -> bool:

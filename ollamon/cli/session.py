@@ -46,6 +46,11 @@ class Session:
 
         return place(self.file, self.name)
 
+    def words(self) -> list[str]:
+        """Return the arguments that name the same file and stack again."""
+        words = ["--config", self.file] if self.file else []
+        return words + (["--name", self.name] if self.name else [])
+
     def load(self, options: Mapping[str, object] | None = None) -> "Loaded":
         """Read the whole configuration.
 

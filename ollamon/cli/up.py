@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     help="Stop everything and exit 1 when a child has failed.",
 )
 @click.option("--timestamps", "has_timestamps", is_flag=True, help="The time before each line.")
+@click.option(
+    "--open", "opens_page", is_flag=True, help="Open the dashboard in your browser when ready."
+)
 @click.option("--demo", is_flag=True, help="With a simulated Ollama and gentle traffic.")
 @click.option("--no-logs", is_flag=True, help="Do not show the lines of the children.")
 @click.option("--dry-run", is_flag=True, help="Check, show what would be run, and start nothing.")
@@ -91,6 +94,7 @@ def command(
     orphans: str | None,
     ends_on_failure: bool,
     has_timestamps: bool,
+    opens_page: bool,
     demo: bool,
     no_logs: bool,
     dry_run: bool,
@@ -125,9 +129,14 @@ def command(
     try:
         if detach:
             settled = _settled(plan, has_session=False)
-            return _detach(settled, session, is_awaited=is_awaited)
+            return _detach(settled, session, is_awaited=is_awaited, opens_page=opens_page)
         settled = _settled(plan, session)
-        return _stay(settled, session, has_logs=not no_logs, has_timestamps=has_timestamps)
+        return _stay(
+            *(settled, session),
+            has_logs=not no_logs,
+            has_timestamps=has_timestamps,
+            opens_page=opens_page,
+        )
     except AlreadyRunningError:
         if (status := running.await_other(plan.stack.runtime)) is None:
             raise
@@ -213,7 +222,7 @@ def plan_of(session: Session, wishes: Wishes) -> "Plan":
         raise click.UsageError(str(error)) from None
     if wishes.ends_on_failure:
         stack = subset.ending_on_failure(stack)
-    words = [*_where(session), "up", *wishes.words()]
+    words = [*session.words(), "up", *wishes.words()]
     stack = replace(stack, origin=(*own_command(), *words, "--plan", "--json"))
     return replace(plan, stack=stack, notes=(*notices, *plan.notes))
 
@@ -226,16 +235,13 @@ def _tell_plan(plan: "Plan", session: Session) -> int:
     return 0
 
 
-def _where(session: Session) -> list[str]:
-    """The arguments that name the same file and stack again."""
-    words = ["--config", session.file] if session.file else []
-    return words + (["--name", session.name] if session.name else [])
+def _detach(plan: "Plan", session: Session, *, is_awaited: bool, opens_page: bool) -> int:
+    from ollamon.cli import detached, foreground
 
-
-def _detach(plan: "Plan", session: Session, *, is_awaited: bool) -> int:
-    from ollamon.cli import detached
-
-    return detached.start(plan, session, is_awaited=is_awaited)
+    code = detached.start(plan, session, is_awaited=is_awaited)
+    if opens_page and is_awaited:
+        foreground.open_page(session)
+    return code
 
 
 def _stop_running(session: Session, plan: "Plan") -> None:
@@ -261,10 +267,13 @@ def _with_orphans_decided(plan: "Plan") -> "Plan":
     return replace(plan, stack=replace(plan.stack, orphans=orphans))
 
 
-def _stay(plan: "Plan", session: Session, *, has_logs: bool, has_timestamps: bool) -> int:
+def _stay(
+    plan: "Plan", session: Session, *, has_logs: bool, has_timestamps: bool, opens_page: bool
+) -> int:
     from ollamon.cli import foreground
 
-    code = foreground.run(plan, session, has_logs=has_logs, has_timestamps=has_timestamps)
+    shown = foreground.Shown(has_logs, has_timestamps, opens_page)
+    code = foreground.run(plan, session, shown)
     session.answer(table.document_of_up(plan.stack.name, "ended"), code=code)
     return code
 

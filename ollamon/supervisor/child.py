@@ -94,8 +94,10 @@ def spawn(spec: ServiceSpec, told: Handover) -> Child:
     return Child(pid, started, time.time(), output_read, notify_read, lifeline)
 
 
-def spawn_guard(argv: Sequence[str], run_id: str) -> tuple[int, int]:
+def spawn_guard(argv: Sequence[str], run_id: str, told: bytes) -> tuple[int, int]:
     """Start the guard in a session of its own; return its pid and the pipe to it.
+
+    It finds `told` in the pipe, however soon this process ends.
 
     Raises:
         OSError: It cannot be started.
@@ -104,6 +106,7 @@ def spawn_guard(argv: Sequence[str], run_id: str) -> tuple[int, int]:
     os.set_blocking(write_end, False)
     environment = {**os.environ, handover.RUN_ID_VARIABLE: run_id, identity.CHILD_VARIABLE: "guard"}
     try:
+        os.write(write_end, told)
         with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
             streams = (read_end, nowhere.fileno(), nowhere.fileno())
             pid = _start(argv, streams, environment, (), is_session=True)

@@ -34,13 +34,12 @@ class GuardLink:
             return
         argv = [sys.executable, "-I", "-S", str(Path(guard.__file__)), str(guard.GRACE_S)]
         try:
-            self.pid, self._pipe = spawn_guard(argv, self._run_id)
+            told = "".join(f"+ {group}\n" for group in self._groups)
+            self.pid, self._pipe = spawn_guard(argv, self._run_id, told.encode())
         except OSError:
             self._loop.call_later(PAUSE_S, self.start)
             return
         self._reaper.watch(self.pid, self._lost)
-        for group in self._groups:
-            self._send(f"+ {group}")
 
     def add(self, pgid: int) -> None:
         """A group exists."""

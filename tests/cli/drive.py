@@ -23,4 +23,4 @@ def plan(folder: Path, flags: list[str]) -> Plan:
 
 if __name__ == "__main__":
     where, *given = sys.argv[1:]
-    sys.exit(foreground.run(plan(Path(where), given), Session(), has_logs=True))
+    sys.exit(foreground.run(plan(Path(where), given), Session(), foreground.Shown()))

@@ -15,6 +15,7 @@ from ollamon.services import Note, digest
 from ollamon.services import stack as plan_of
 from ollamon.supervisor.messages import Event
 from tests.cli.conftest import change
+from tests.system.stack import eventually
 
 DRIVE = Path(__file__).parent / "drive.py"
 
@@ -93,8 +94,14 @@ def test_the_start_view_fits_and_ctrl_c_is_130(stack, terminal):
 
 
 def test_down_ends_a_foreground_run_with_zero(stack, terminal):
-    spawned = terminal("--no-logs")
+    browser, opened = stack.home / "browser", stack.home / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{opened}\n')
+    browser.chmod(0o755)
+    stack.environment["BROWSER"] = str(browser)
+    spawned = terminal("--no-logs", "--open")
     spawned.expect("All ready in ")
+    eventually(lambda: opened.exists() and opened.read_text(), "the page is opened")
+    assert opened.read_text() == f"{stack.url('dashboard')}\n"
     assert "stopped" in stack.run("down")
     spawned.expect(pexpect.EOF)
     assert "│" not in spawned.before

@@ -7,7 +7,7 @@ import psutil
 from ollamon.cli.wishes import Wishes
 from tests.cli.conftest import change
 from tests.supervisor.harness import is_alive
-from tests.system.stack import Stack
+from tests.system.stack import Stack, eventually
 
 
 def supervisor_of(stack: Stack) -> int:
@@ -23,10 +23,17 @@ def test_a_part_is_replaced_by_the_whole_and_killed(stack):
     assert "with this configuration" in stack.run("up", "-d", "--except", "dashboard")
     stack.run("up", "-d", code=4)
 
-    said = json.loads(stack.run("up", "-d", "--replace", "--exit-on-failure", "--json"))
+    browser = stack.home / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{stack.home}/opened\n')
+    browser.chmod(0o755)
+    words = ("up", "-d", "--replace", "--exit-on-failure", "--open", "--json")
+    said = json.loads(stack.run(*words, BROWSER=str(browser)))
     assert said["outcome"] == "started"
     assert list(stack.children()) == ["proxy", "dashboard"]
     assert not is_alive(part)
+    opened = stack.home / "opened"
+    eventually(lambda: opened.exists() and opened.read_text(), "the page is opened")
+    assert opened.read_text() == f"{stack.url('dashboard')}\n"
 
     assert "runs: what a dead run had left is gone" in stack.run("down", "--orphans")
     assert supervisor_of(stack)
