@@ -122,6 +122,13 @@ class Keeper:
         else:
             reaper.kill_group(self._child.pid, signal.SIGKILL)
 
+    def limit_stop(self, limit_s: float | None) -> None:
+        """Kill so long after the TERM of the next stop, or from now on when one is under way."""
+        self.stop_limit_s = limit_s
+        if limit_s is not None and self.state is ChildState.STOPPING:
+            self._cancel_timer()
+            self._timer = self._world.loop.call_later(limit_s, self._insist)
+
     def abandon(self) -> None:
         """Kill and let go of everything, when the supervisor cannot wait for an order."""
         self.kill()

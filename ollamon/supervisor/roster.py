@@ -94,7 +94,7 @@ class Roster:
         """
         chosen = self._chosen(names, "stop", dependents=dependents)
         for name in chosen:
-            self._keepers[name].stop_limit_s = timeout_s
+            self._keepers[name].limit_stop(timeout_s)
         self._leaving.update(dict.fromkeys(chosen, lifecycle.StopRequested()))
         self.advance()
         return chosen

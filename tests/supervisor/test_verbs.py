@@ -86,6 +86,15 @@ def test_a_stop_with_a_limit_kills_at_it(stacks: Stacks) -> None:
         control.wait(stack.runtime, ["stubborn"], timeout_s=0.3)
 
 
+def test_a_stop_with_a_limit_hurries_a_restart_that_is_under_way(stacks: Stacks) -> None:
+    stack = stacks.start(service("stubborn", "--ignterm", stop_timeout_s=600.0)).ready()
+    tell(stack, "restart", "stubborn")
+    stack.wait_for("stubborn", "stopping")
+    tell(stack, "stop", "stubborn", timeout=0.1)
+    control.wait(stack.runtime, ["stubborn"], "stopped", timeout_s=30.0)
+    assert stack.child("stubborn").last_exit == "signal 9"
+
+
 def test_a_stopped_child_stays_so_and_the_stack_is_ready(stacks: Stacks) -> None:
     stack = stacks.start(service("one"), service("two", is_essential=True)).ready()
     tell(stack, "stop", "one")
