@@ -176,9 +176,10 @@ class Notifier:
         """One line for `ollamon status`."""
         self._send("STATUS=" + " ".join(text.split()))
 
-    def external(self, name: str, is_ok: bool, detail: str) -> None:
+    def external(self, name: str, is_ok: bool, address: str, detail: str) -> None:
         """How something fares that this child watches and that is not ours; after each look."""
-        self._send(f"EXTERNAL={name} {'ok' if is_ok else 'bad'} {' '.join(detail.split())}")
+        words = ("ok" if is_ok else "bad", address, *detail.split())
+        self._send(f"EXTERNAL={name} {' '.join(words)}")
 
     def alive(self) -> None:
         """The event loop turns; sent at the rhythm of the liveness probe."""

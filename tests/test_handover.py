@@ -112,9 +112,9 @@ def test_a_notifier_writes_one_line_for_each_word(pipe, monkeypatch):
     notifier.status("two\nlines  become one")
     notifier.ready()
     notifier.alive()
-    notifier.external("ollama", False, "no\nanswer")
+    notifier.external("ollama", False, "u", "no\nanswer")
     assert os.read(reading, 200) == (
-        b"STATUS=two lines become one\nREADY=1\nWATCHDOG=1\nEXTERNAL=ollama bad no answer\n"
+        b"STATUS=two lines become one\nREADY=1\nWATCHDOG=1\nEXTERNAL=ollama bad u no answer\n"
     )
     assert handover.NOTIFY_VARIABLE not in os.environ
     assert not os.get_inheritable(writing)

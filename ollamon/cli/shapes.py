@@ -44,15 +44,6 @@ class Health(TypedDict):
     detail: str
 
 
-class External(TypedDict):
-    """Something that a child watches and that is not ours."""
-
-    name: str
-    ok: bool
-    age_s: Annotated[float, "seconds since the last look"]
-    detail: str
-
-
 class Child(TypedDict):
     """A child, as the supervisor sees it."""
 
@@ -71,7 +62,6 @@ class Child(TypedDict):
     note: Annotated[str, "its own words, or why it is not ready"]
     log: Annotated[str, "path of its log"]
     tail: Annotated[list[str], "its last lines, while it is not ready"]
-    externals: Annotated[list[External], "such as the Ollama behind the proxy"]
 
 
 class Outsider(TypedDict):

@@ -10,7 +10,6 @@ from ollamon.cli.words import WIDTH, Style, memory, uptime
 from ollamon.supervisor.messages import (
     ChildState,
     ChildStatus,
-    External,
     Health,
     Outsider,
     OutsideState,
@@ -55,7 +54,6 @@ def lines_of(
     yield f"{title}{' ' * room}{state}"
     header = (*HEADER, *(WIDE_HEADER if is_wide else ()))
     rows = [
-        *(_external(each, len(header)) for child in status.children for each in child.externals),
         *(_outsider(each, now, len(header)) for each in status.outside),
         *(_row(child, now, is_wide=is_wide) for child in status.children),
     ]
@@ -80,12 +78,6 @@ class _Row:
 def _row(child: ChildStatus, now: float, *, is_wide: bool) -> _Row:
     cells = _cells(child, now) + (_wide_cells(child) if is_wide else ())
     return _Row(cells, _CHILD_COLOURS.get(child.state, ""), tuple(_remarks(child)))
-
-
-def _external(external: External, columns: int) -> _Row:
-    look = f"{'ok' if external.is_ok else 'bad'} {uptime(external.age_s)}"
-    cells = (external.name, "external", *[NOTHING] * 6, look, *[NOTHING] * (columns - len(HEADER)))
-    return _Row(cells, "36" if external.is_ok else "33", (external.detail,))
 
 
 def _outsider(each: Outsider, now: float, columns: int) -> _Row:
@@ -209,15 +201,6 @@ def child_document(child: ChildStatus) -> "shapes.Child":
         "note": child.note,
         "log": child.log,
         "tail": list(child.tail),
-        "externals": [
-            {
-                "name": each.name,
-                "ok": each.is_ok,
-                "age_s": round(each.age_s, 1),
-                "detail": each.detail,
-            }
-            for each in child.externals
-        ],
     }
 
 

@@ -168,13 +168,13 @@ def _spare_collector() -> None:
 
 def _teller(config: Config, notifier: Notifier) -> Callable[[UpstreamState], None]:
     """Return what passes on how upstream fares, where that is nobody's child."""
-    place = config.ollama.url.rpartition("://")[2]
 
     def tell(state: UpstreamState) -> None:
         if config.demo.enabled or config.ollama.mode is OllamaMode.MANAGED:
             return
         is_ok = state.kind is UpstreamKind.UP
-        notifier.external("ollama", is_ok, f"{state.version} on {place}" if is_ok else state.reason)
+        detail = state.version if is_ok else state.reason
+        notifier.external("ollama", is_ok, config.ollama.url, detail)
 
     return tell
 

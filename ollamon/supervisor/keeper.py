@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -19,7 +19,7 @@ from ollamon.supervisor.groundwork import Ground
 from ollamon.supervisor.guard_link import GuardLink
 from ollamon.supervisor.lifecycle import Lifecycle
 from ollamon.supervisor.looks import Asker
-from ollamon.supervisor.messages import ChildState, ChildStatus
+from ollamon.supervisor.messages import ChildState, ChildStatus, Outsider
 from ollamon.supervisor.observation import Observation
 from ollamon.supervisor.output import Output
 from ollamon.supervisor.probe import NotifyWatch, ProbeWatch, Watch
@@ -223,8 +223,11 @@ class Keeper:
             note=self.note(),
             address=self.spec.address,
             tail=() if is_fine else self.output.tail(TAIL_LINES),
-            externals=self._seen.externals(self._world.loop.time()),
         )
+
+    def outside(self) -> Iterator[Outsider]:
+        """Yield what it watches and that is not ours."""
+        return self._seen.outside(self._world.loop.time())
 
     def entry(self) -> ChildEntry:
         """Return its part of run.json."""

@@ -69,20 +69,6 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class External:
-    """Something that a child watches and that is not ours.
-
-    Attributes:
-        age_s: Seconds since the last look.
-    """
-
-    name: str
-    is_ok: bool
-    age_s: float
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChildStatus:
     """One row of `ollamon status`.
 
@@ -108,7 +94,6 @@ class ChildStatus:
     note: str
     address: str
     tail: tuple[str, ...] = ()
-    externals: tuple[External, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +223,5 @@ def _child_from_json(document: Mapping[str, Any]) -> ChildStatus:
         "ports": tuple(document["ports"]),
         "tail": tuple(document["tail"]),
         "health": None if health is None else Health(**health),
-        "externals": tuple(External(**each) for each in document.get("externals", ())),
     }
     return ChildStatus(**_known(ChildStatus, fields))

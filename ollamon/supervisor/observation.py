@@ -1,10 +1,14 @@
 """What is seen of one child, for `status`: its own words, the last look, and its appetite."""
 
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
 import psutil
 
-from ollamon.supervisor.messages import External, Health
+from ollamon.supervisor.messages import Health, Outsider, OutsideState
 
-MOST_EXTERNALS = 8
+MOST_OUTSIDE = 8
 
 
 class Observation:
@@ -20,7 +24,7 @@ class Observation:
         self.hint = ""
         self._look: tuple[bool, float, str] | None = None
         self._process: psutil.Process | None = None
-        self._externals: dict[str, tuple[bool, float, str]] = {}
+        self._outside: dict[str, tuple[Outsider, float]] = {}
 
     def begin(self, pid: int) -> None:
         """Watch the appetite of a process; its CPU time counts from now on."""
@@ -46,21 +50,23 @@ class Observation:
         return Health(is_ok, max(0.0, now - at), detail)
 
     def saw(self, text: str, now: float) -> None:
-        """Remember `NAME ok|bad DETAIL` about something that is not ours."""
-        name, _, rest = text.partition(" ")
-        word, _, detail = rest.partition(" ")
-        is_new = name not in self._externals
-        if word in ("ok", "bad") and not (is_new and len(self._externals) >= MOST_EXTERNALS):
-            self._externals[name] = (word == "ok", now, detail)
+        """Remember `NAME ok|bad ADDRESS DETAIL` about something that is not ours."""
+        name, word, address, detail = [*text.split(" ", 3), "", "", ""][:4]
+        before = self._outside.get(name)
+        if word not in ("ok", "bad") or (before is None and len(self._outside) >= MOST_OUTSIDE):
+            return
+        is_ok = word == "ok"
+        state = OutsideState.UP if is_ok else OutsideState.DOWN
+        is_same = before is not None and before[0].state is state
+        since = before[0].since if before is not None and is_same else time.time()
+        seen = Outsider(name, state, since, Health(is_ok, 0.0, detail), address, detail)
+        self._outside[name] = (seen, now)
 
-    def externals(self, now: float) -> tuple[External, ...]:
-        """Return what is not ours, with the age of each look; nothing without a process."""
-        if self._process is None:
-            return ()
-        return tuple(
-            External(name, is_ok, max(0.0, now - at), detail)
-            for name, (is_ok, at, detail) in self._externals.items()
-        )
+    def outside(self, now: float) -> Iterator[Outsider]:
+        """Yield what is not ours, with the age of each look; nothing without a process."""
+        for seen, at in self._outside.values() if self._process is not None else ():
+            if seen.health is not None:
+                yield replace(seen, health=replace(seen.health, age_s=max(0.0, now - at)))
 
     def usage(self) -> tuple[float | None, int | None]:
         """Return per cent of a core since the last call, and bytes of memory."""

@@ -121,7 +121,10 @@ class Supervisor:
             config_file=self._stack.config_file,
             config_digest=self._stack.config_digest,
             children=tuple(keeper.status() for keeper in self._roster),
-            outside=self._outside.status() if self._outside else (),
+            outside=(
+                *(each for keeper in self._roster for each in keeper.outside()),
+                *(self._outside.status() if self._outside else ()),
+            ),
         )
 
     def request_stop(self, timeout_s: float | None = None) -> None:

@@ -27,16 +27,27 @@ from ollamon.services import Note, Plan, digest
 from ollamon.services import stack as plan_of
 from ollamon.supervisor import preflight
 from ollamon.supervisor.console import Console
-from ollamon.supervisor.messages import ChildState, Event, External, StackState, StackStatus
+from ollamon.supervisor.messages import (
+    ChildState,
+    Event,
+    Health,
+    Outsider,
+    OutsideState,
+    StackState,
+    StackStatus,
+)
 from ollamon.supervisor.spec import Listen, LogSpec, ServiceSpec, StackSpec
 from ollamon.supervisor.terminal import wants_colour
 from tests.cli.test_table import DASHBOARD, NOW, PROMETHEUS, PROXY, STATUS
 
+LOOK = Health(True, 2.1, "0.12.3")
+URL = "http://127.0.0.1:11434"
 READY = replace(
     STATUS,
     state=StackState.READY,
+    outside=(Outsider("ollama", OutsideState.UP, NOW - 8040, LOOK, URL, "0.12.3"),),
     children=(
-        replace(PROXY, externals=(External("ollama", True, 2.1, "0.12.3 on 127.0.0.1:11434"),)),
+        PROXY,
         replace(PROXY, name="helper", pid=41210, ports=(8002,), note="", rss_bytes=14_000_000),
         replace(PROMETHEUS, state=ChildState.READY, health=PROXY.health),
         replace(PROXY, name="dashboard", pid=41231, ports=(3001,), note="3 pages open"),

@@ -58,12 +58,11 @@ def test_a_day_in_the_background(stack):
     stack.run("restart", "nobody", code=2)
     assert "there is proxy, dashboard" in stack.last_error
 
-    eventually(lambda: stack.children()["proxy"]["externals"], "the proxy has looked")
-    (external,) = stack.children()["proxy"]["externals"]
-    assert (external["name"], external["ok"]) == ("ollama", False)
+    (seen, *_) = eventually(lambda: stack.status()["outside"], "the proxy has looked")
+    assert (seen["name"], seen["state"]) == ("ollama", "external-down")
     table = stack.run("status")
     assert table.splitlines()[0].startswith("default   up ")
-    assert "ollama     external" in table
+    assert "ollama     external-down" in table
     assert "dashboard  │ " in stack.run("logs", "dashboard", "-n", "5")
     assert "held by this stack" in stack.run("doctor", code=None)
 

@@ -8,7 +8,6 @@ from ollamon.cli.words import Style
 from ollamon.supervisor.messages import (
     ChildState,
     ChildStatus,
-    External,
     Health,
     Outsider,
     OutsideState,
@@ -102,21 +101,6 @@ def test_the_document_says_the_same():
     assert proxy["health"] == {"ok": True, "age_s": 1.0, "detail": "watchdog"}
     assert (proxy["ports"], proxy["last_exit"]) == ([11435, 8001], None)
     assert (dashboard["health"], dashboard["last_exit"]) == (None, "exit 1")
-
-
-def test_what_is_not_ours_comes_first_with_its_last_look():
-    seen = External("ollama", False, 7.0, "no answer in 5 s")
-    status = replace(STATUS, children=(replace(PROXY, externals=(seen,)),))
-    for is_wide in (False, True):
-        lines = list(lines_of(status, NOW, Style(), is_wide=is_wide))
-        assert lines[2].split()[:2] == ["ollama", "external"]
-        assert "bad 7 s" in lines[2]
-        assert lines[3] == "  no answer in 5 s"
-    assert "\x1b[33mexternal\x1b[0m" in list(lines_of(status, NOW, Style(True)))[2]
-    (document,) = document_of(status)["children"]
-    assert document["externals"] == [
-        {"name": "ollama", "ok": False, "age_s": 7.0, "detail": "no answer in 5 s"}
-    ]
 
 
 def test_what_nobody_of_ours_sees_has_a_row_of_its_own():

@@ -1,8 +1,8 @@
 import os
 import subprocess
 
-from ollamon.supervisor.messages import External
-from ollamon.supervisor.observation import MOST_EXTERNALS, Observation
+from ollamon.supervisor.messages import Health
+from ollamon.supervisor.observation import MOST_OUTSIDE, Observation
 
 
 def test_nothing_is_known_of_a_child_that_does_not_run():
@@ -38,14 +38,22 @@ def test_a_process_that_is_gone_has_no_appetite():
 
 def test_what_is_not_ours_is_remembered_with_its_age():
     seen = Observation()
-    seen.saw("ollama ok 0.12.3 on 127.0.0.1:11434", 1.0)
-    assert seen.externals(2.0) == ()
+    seen.saw("ollama ok http://x:1 0.12.3", 1.0)
+    assert list(seen.outside(2.0)) == []
     seen.begin(os.getpid())
-    assert seen.externals(3.5) == (External("ollama", True, 2.5, "0.12.3 on 127.0.0.1:11434"),)
-    seen.saw("ollama bad connection refused", 4.0)
-    seen.saw("nonsense", 4.0)
-    seen.saw("other merry x", 4.0)
-    assert seen.externals(4.0) == (External("ollama", False, 0.0, "connection refused"),)
+    (first,) = seen.outside(3.5)
+    assert (first.name, first.state, first.address) == ("ollama", "external-up", "http://x:1")
+    assert first.health == Health(True, 2.5, "0.12.3")
+    seen.saw("ollama ok http://x:1 0.12.4", 4.0)
+    (again,) = seen.outside(4.0)
+    assert (again.note, again.since) == ("0.12.4", first.since)
+    seen.saw("ollama bad http://x:1 connection refused", 5.0)
+    for nonsense in ("nonsense", "other merry x y", ""):
+        seen.saw(nonsense, 5.0)
+    (last,) = seen.outside(5.0)
+    assert last.state == "external-down"
+    assert last.health == Health(False, 0.0, "connection refused")
+    assert last.since >= first.since
 
 
 def test_a_child_cannot_name_things_without_end():
@@ -53,4 +61,4 @@ def test_a_child_cannot_name_things_without_end():
     seen.begin(os.getpid())
     for number in range(100):
         seen.saw(f"x{number} ok", 1.0)
-    assert len(seen.externals(1.0)) == MOST_EXTERNALS
+    assert len(list(seen.outside(1.0))) == MOST_OUTSIDE
