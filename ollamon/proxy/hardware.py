@@ -18,6 +18,7 @@ from ollamon.config.model import Address, Config, HelperMode
 from ollamon.host import disk, pressure, processes, system
 from ollamon.metrics import catalog
 from ollamon.metrics.instruments import Board, Labels, Samples
+from ollamon.proxy import intervals
 from ollamon.proxy.collectors import CollectorHealth
 from ollamon.proxy.energy import EnergyCounter
 from ollamon.readings import MAX_BYTES, Gpu, Reading, ReadingError, State, from_json
@@ -94,7 +95,7 @@ async def watch_helper(
     told, tries, was_up = "", 0, False
     health, energy = CollectorHealth(board, "helper"), Energy()
     while True:
-        tries += 1
+        tries, pause_s = tries + 1, interval_s
         health.begin()
         try:
             body, moment = await ask_helper(address), time.monotonic()
@@ -109,6 +110,7 @@ async def watch_helper(
                 told = reason
         else:
             was_up, told = True, ""
+            pause_s = intervals.wait_s(reading, interval_s)
             health.worked(lasts)
             _show(board, helper_samples(reading) | energy.take(reading), lasts)
             _show(board, derive(reading, moment), lasts)
@@ -117,7 +119,7 @@ async def watch_helper(
             for collector, is_up in collectors(reading).items():
                 board.set(catalog.COLLECTOR_UP, is_up, collector, lasts=lasts)
         is_starting = not was_up and tries < _PATIENCE
-        await asyncio.sleep(min(1.0, interval_s) if is_starting else interval_s)
+        await asyncio.sleep(min(1.0, interval_s) if is_starting else pause_s)
 
 
 def _show(board: Board, samples: Samples, lasts: float) -> None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from ollamon.readings import Reading, Source, Vendor
 
+# Of an interval: how late a sample may be.
+_MARGIN = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -56,6 +59,17 @@ class Intervals:
             sum(after[key].joules - before[key].joules for key in after),
             sum(after[key].at - before[key].at for key in after) / len(after),
         )
+
+
+def wait_s(reading: Reading, interval_s: float) -> float:
+    """Return the seconds until each source of energy should have a new sample, and a little more.
+
+    Whoever asks right after a sample counts chunks in the same time in which it was drawn.
+    """
+    ages = [-sample.at for _, sample in _samples(reading, 0.0)]
+    if not ages:
+        return interval_s
+    return interval_s - max(ages) % interval_s + interval_s * _MARGIN
 
 
 def _began_anew(before: _Sample, after: _Sample) -> bool:

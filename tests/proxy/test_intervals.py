@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from ollamon.proxy.intervals import UNKNOWN, Interval, Intervals
+from ollamon.proxy.intervals import UNKNOWN, Interval, Intervals, wait_s
 from ollamon.readings import (
     Cpu,
     Gpu,
@@ -148,3 +148,26 @@ def test_after_a_change_it_goes_on():
 
 def test_a_machine_without_energy_never_knows_any():
     assert taken((NOTHING, 1.0), (NOTHING, 2.0)) == [UNKNOWN, UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        (reading(cpu=1.0, rapl=(4, 0.25)), 5.0),
+        (reading(cpu=1.0, rapl=(4, 4.0)), 1.25),
+        (reading(cpu=1.0, rapl=(4, 12.0)), 3.25),
+        (reading(cpu=1.0, gpus=[nvidia(1.0)], rapl=(4, 1.0), nvidia=(4, 2.0)), 3.25),
+        (reading(cpu=1.0, rapl=(4, 1.0), hwmon=(4, 3.0)), 4.25),
+        (NOTHING, 5.0),
+    ],
+    ids=[
+        "just after a sample",
+        "long after it",
+        "a source that is late",
+        "the older of two",
+        "a source without energy",
+        "no source",
+    ],
+)
+def test_the_next_look_is_right_after_the_next_sample(asked, waits):
+    assert wait_s(asked, 5.0) == pytest.approx(waits)
