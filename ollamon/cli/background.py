@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ollamon import errors
-from ollamon.cli.supervise import supervise
+from ollamon.cli.supervise import RESTART, start_anew, supervise
 from ollamon.errors import OllamonError
 from ollamon.supervisor import wire
 from ollamon.supervisor.messages import Event, StackState, StackStatus, to_json
@@ -115,12 +115,16 @@ def report(descriptor: int, *, is_awaited: bool) -> int:
     stack = _handed_over()
     reporter = Reporter(descriptor, is_awaited=is_awaited, log=OwnLog(stack.log))
     try:
-        return asyncio.run(supervise(stack, reporter, None))
+        code = asyncio.run(supervise(stack, reporter, None))
     except OllamonError as error:
         reporter.refuse(error)
         return error.exit_code
     finally:
         reporter.close()
+    if code == RESTART:
+        # What made the plan makes it anew; the last two words are about how it is told.
+        start_anew([*stack.origin[:-2], "--detach", "--no-wait"])
+    return code
 
 
 def _handed_over() -> StackSpec:

@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from ollamon import __version__
 from ollamon.cli import view
 from ollamon.cli.screen import Screen
 from ollamon.cli.session import Session, own_command
-from ollamon.cli.supervise import supervise
+from ollamon.cli.supervise import RESTART, start_anew, supervise
 from ollamon.cli.upstream import Background, Upstream
 from ollamon.cli.view import View
 from ollamon.cli.words import Mark, Style
@@ -89,10 +90,13 @@ def run(plan: Plan, session: Session, shown: Shown) -> int:
     # Before the loop, since it forks.
     look = Background(plan.config.ollama.url) if is_foreign_ollama(plan) else None
     try:
-        return asyncio.run(_run(plan, session, look, shown))
+        code = asyncio.run(_run(plan, session, look, shown))
     finally:
         if look is not None:
             look.close()
+    if code == RESTART:
+        start_anew([*own_command(), *sys.argv[1:]])
+    return code
 
 
 async def _run(plan: Plan, session: Session, look: Background | None, shown: Shown) -> int:

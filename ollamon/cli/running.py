@@ -80,9 +80,9 @@ def find(runtime: Path) -> StackStatus | None:
         return None
 
 
-def await_other(runtime: Path) -> StackStatus | None:
+def await_other(runtime: Path, patience_s: float = PATIENCE_S) -> StackStatus | None:
     """As `find`, for one that was faster than us and may not answer yet."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if (status := find(runtime)) is not None:
             return status

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
-from typing import Protocol, TextIO
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, Protocol, TextIO
 
 from ollamon import __version__
 from ollamon.cli.view import VERDICTS
@@ -12,6 +14,8 @@ from ollamon.supervisor.spec import StackSpec
 from ollamon.supervisor.supervisor import Supervisor
 
 FAILED = 1
+# No exit code: the caller shall start the same anew in its place.
+RESTART = -1
 
 
 class Front(Protocol):
@@ -24,10 +28,17 @@ class Front(Protocol):
         """The start has come to its end; return whether the run may go on."""
 
 
+def start_anew(argv: Sequence[str]) -> NoReturn:
+    """Become another process with the same number, terminal and environment."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(argv[0], list(argv))  # noqa: S606
+
+
 async def supervise(
     stack: StackSpec, front: Front, console: TextIO | None, *, has_timestamps: bool = False
 ) -> int:
-    """Run until stopped; return the exit code.
+    """Run until stopped; return the exit code, or RESTART.
 
     Raises:
         OllamonError: Nothing was started; see `Supervisor.run`.
@@ -61,4 +72,6 @@ async def supervise(
         has_timestamps=has_timestamps,
     )
     code = await supervisor.run()
+    if supervisor.shall_restart and not code:
+        return RESTART
     return code or (FAILED if is_failed else 0)

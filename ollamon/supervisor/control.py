@@ -8,6 +8,7 @@ What can be asked (`ask`), its arguments, and the data that comes back:
     start    children                          `children`: these and all that they require
     stop     children, dependents, timeout     `children`: these and all that require them
     restart  children, dependents              `children`: the same
+    restart  supervisor                        everything, itself too; answers when it is down
     wait     children, for, timeout            `children`, once all are there
     reload   dry_run                           `plan`: `name`, `action`, `fields` of each child
 

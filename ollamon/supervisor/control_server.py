@@ -35,6 +35,9 @@ class Commands(Protocol):
     def request_stop(self, timeout_s: float | None = None) -> None:
         """Stop everything; after `timeout_s` by SIGKILL."""
 
+    def request_restart(self) -> None:
+        """Stop everything, and let the caller of `run` start it anew."""
+
     def members(self) -> list[Member]:
         """Where each child is."""
 
@@ -144,6 +147,9 @@ class ControlServer:
                 self._wait(request, writer)
             case "reload":
                 self._reload(request, writer)
+            case "restart" if switch_of(args, "supervisor", default=False):
+                self._waiting[writer] = request.number
+                self._commands.request_restart()
             case "stop" if not args.keys() & {"child", "children"}:
                 timeout_s = seconds_of(args, "timeout")
                 self._waiting[writer] = request.number

@@ -64,6 +64,7 @@ class Supervisor:
             ValueError: Two services share a name, or wait for each other.
         """
         order.check(stack.services)
+        self.shall_restart = False
         self.run_id = secrets.token_hex(4)
         self._stack = stack
         self._version = version
@@ -139,6 +140,11 @@ class Supervisor:
             self._later(PROGRESS_S, self._tell_progress)
         self._later(limit_s, self._kill_all)
         self._roster.advance()
+
+    def request_restart(self) -> None:
+        """As `request_stop`; `shall_restart` then tells the caller of `run` to start it anew."""
+        self.shall_restart = not self._roster.is_stopping
+        self.request_stop()
 
     def reload(self, tell: TellPlan, *, is_dry: bool = False) -> None:
         """Have the configuration read again, and become what it says; `tell` hears the plan.

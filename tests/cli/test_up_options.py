@@ -1,6 +1,7 @@
 """The options of `up` and `down`, on a real stack."""
 
 import json
+import subprocess
 
 import psutil
 
@@ -71,6 +72,41 @@ def test_leftovers_are_not_ended_without_a_word(stack):
     guard.resume()
     psutil.wait_procs([guard], 10)
     stack.up("--only", "proxy", "--orphans", "ask")
+
+
+def test_the_supervisor_itself_is_restarted_with_its_options(stack):
+    stack.run("restart", "--supervisor", code=3)
+    stack.up("--only", "proxy")
+    before = stack.status()
+    stack.run("restart", "--supervisor", "proxy", code=2)
+    told = json.loads(stack.run("restart", "--supervisor", "--json"))
+    assert [(child["name"], child["state"]) for child in told["children"]] == [("proxy", "ready")]
+    after = stack.status()
+    assert after["run_id"] != before["run_id"]
+    assert not is_alive(before["children"][0]["pid"])
+    assert "with this configuration" in stack.run("up", "-d", "--only", "proxy")
+
+
+def test_a_supervisor_in_a_terminal_stays_in_it(stack, tmp_path):
+    with (tmp_path / "said").open("w+") as said:
+        process = subprocess.Popen(
+            stack.command("up", "--only", "proxy", "--no-logs"),
+            env=stack.environment,
+            cwd=stack.home,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+        )
+        try:
+            eventually(lambda: "All ready" in (tmp_path / "said").read_text(), "it is ready")
+            before = stack.status()
+            stack.run("restart", "--supervisor")
+            after = stack.status()
+            assert after["supervisor"]["pid"] == before["supervisor"]["pid"] == process.pid
+            assert after["run_id"] != before["run_id"]
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    assert (tmp_path / "said").read_text().count("All ready") == 2
 
 
 def test_the_words_ask_for_the_same_again():
