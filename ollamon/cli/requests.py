@@ -17,8 +17,9 @@ from ollamon.errors import HistoryError
 LIMIT = 50
 MAX_LIMIT = 1_000_000
 NOTHING = "\N{EN DASH}"
-_HEADER = ("ENDED", "MODEL", "ENDPOINT", "OUTCOME", "TOOK", "TTFT", "TOK/S", "IN", "OUT")
-_LEFT = 4
+# What a narrow terminal cuts off stands last.
+_HEADER = ("ENDED", "MODEL", "OUTCOME", "TTFT", "TOK/S", "IN", "OUT", "TOOK", "ENDPOINT")
+_TO_THE_LEFT = frozenset({"ENDED", "MODEL", "OUTCOME", "ENDPOINT"})
 
 
 @click.command("requests", short_help="Show the requests that ended: numbers, never texts.")
@@ -96,8 +97,8 @@ def lines_of(rows: list[Mapping[str, Any]], style: Style) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         aligned = [
-            f"{cell:<{width}}" if place < _LEFT else f"{cell:>{width}}"
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            f"{cell:<{width}}" if title in _TO_THE_LEFT else f"{cell:>{width}}"
+            for title, cell, width in zip(_HEADER, row, widths, strict=True)
         ]
         yield style.cut("  ".join(aligned).rstrip())
 
@@ -108,12 +109,12 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         time.strftime("%m-%d %H:%M:%S", time.localtime(row["ended_at"])),
         row["model"],
-        row["endpoint"],
         row["outcome"],
-        elapsed(row["duration_s"]),
         NOTHING if first is None else elapsed(first),
         NOTHING if rate is None else f"{rate:.1f}",
         *(NOTHING if row[name] is None else str(row[name]) for name in _TOKENS),
+        elapsed(row["duration_s"]),
+        row["endpoint"],
     )
 
 
