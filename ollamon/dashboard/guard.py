@@ -45,11 +45,9 @@ class Guard:
 
     def _may_enter(self, environ: Environ, path: str) -> bool:
         host = environ.get("HTTP_HOST")
-        if not path.startswith(("/api", SOCKET_PATH)):
-            return self._access.allows(host)
-        return self._access.allows(
-            host, environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
-        )
+        is_page = not path.startswith(("/api", SOCKET_PATH))
+        site = None if is_page else environ.get("HTTP_SEC_FETCH_SITE")
+        return self._access.allows(host, environ.get("HTTP_ORIGIN"), site)
 
     def _socket(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         if self.sockets >= self._max_sockets:

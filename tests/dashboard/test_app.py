@@ -286,3 +286,24 @@ def test_a_history_that_cannot_be_understood(get, query):
     answer = get(f"/api/history?{query}")
     assert answer.status_code == 400
     assert ": expected " in answer.json["error"]
+
+
+FOREIGN = [
+    {"Host": "evil.example:3001"},
+    {"Host": HOST, "Origin": "http://evil.example"},
+    {"Host": "evil.example:3001", "Origin": "http://evil.example:3001"},
+    {"Host": HOST, "Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=lambda headers: " ".join(headers.values()))
+def test_nobody_foreign_gets_anything_on_any_route(made, headers):
+    app = made[0]
+    client = app.test_client()
+    paths = {str(rule).replace("<int:request_id>", "1") for rule in app.url_map.iter_rules()}
+    paths = {path.replace("<path:filename>", "main.js") for path in paths}
+    assert len(paths) > 8
+    for path in (*sorted(paths), "/socket.io/?EIO=4&transport=websocket"):
+        for method in ("GET", "POST"):
+            answer = client.open(path, method=method, headers=headers)
+            assert answer.status_code == 403, (method, path)

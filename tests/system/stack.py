@@ -177,6 +177,9 @@ class Stack:
         answer = json.loads(fetch(self.url("prometheus", "/api/v1/rules")))
         return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
+    def history(self, name: str) -> dict:
+        return json.loads(fetch(self.url("dashboard", f"/api/history?range={name}")))
+
     def tick(self) -> dict:
         return json.loads(fetch(self.url("dashboard", "/api/metrics")))
 

@@ -26,6 +26,8 @@ from ollamon.metrics.rewriting import widened
 from ollamon.metrics.series import Labels, key_of
 
 _MARK = "ollamon_panel"
+# VictoriaMetrics moves the points of a range to multiples of the step, unless it may not cache.
+_EXACT = {"nocache": "1"}
 
 
 class RefusedError(SourceError):
@@ -114,7 +116,7 @@ class Prometheus:
     def _range(self, query: str, times: range) -> list[Any]:
         start, end = (datetime.fromtimestamp(times[i], UTC) for i in (0, -1))
         return self._translated(
-            lambda: self._client.custom_query_range(query, start, end, str(times.step))
+            lambda: self._client.custom_query_range(query, start, end, str(times.step), _EXACT)
         )
 
     def _translated(self, call: Callable[[], Any]) -> list[Any]:
