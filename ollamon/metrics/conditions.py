@@ -59,15 +59,28 @@ class Compare(Condition):
 
 
 @dataclass(frozen=True)
-class Both(Condition):
+class _Pair(Condition):
+    first: Condition
+    second: Condition
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of both."""
+        return self.first.names | self.second.names
+
+    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
+        """With both changed."""
+        return replace(self, first=self.first.changed(change), second=self.second.changed(change))
+
+
+@dataclass(frozen=True)
+class Both(_Pair):
     """`a and b`, for the series of `a`.
 
     Attributes:
         on: Labels that a series of `b` must share with one of `a`; None: all of them.
     """
 
-    first: Condition
-    second: Condition
     on: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -81,41 +94,20 @@ class Both(Condition):
         """Those of the first."""
         return self.first.labels
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Those of both."""
-        return self.first.names | self.second.names
-
-    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
-        """With both changed."""
-        return replace(self, first=self.first.changed(change), second=self.second.changed(change))
-
     def promql(self) -> str:
-        """`and` binds more than `or`, so both sides that are an `or` stand in parentheses."""
+        """`and` binds more than `or`, so a side that is an `or` stands in parentheses."""
         word = "and" if self.on is None else f"and on ({', '.join(self.on)})"
         return f"{_inside(self.first)} {word} {_inside(self.second)}"
 
 
 @dataclass(frozen=True)
-class Either(Condition):
+class Either(_Pair):
     """`a or b`."""
-
-    first: Condition
-    second: Condition
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Those of both."""
         return tuple(dict.fromkeys((*self.first.labels, *self.second.labels)))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Those of both."""
-        return self.first.names | self.second.names
-
-    def changed(self, change: Callable[[Expression], Expression]) -> Condition:
-        """With both changed."""
-        return replace(self, first=self.first.changed(change), second=self.second.changed(change))
 
     def promql(self) -> str:
         """The series of the first, and those of the second that the first lacks."""
