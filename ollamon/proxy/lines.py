@@ -34,31 +34,35 @@ class LineBuffer:
     __slots__ = ("_head", "_tail", "size")
 
     def __init__(self) -> None:
-        self._head = bytearray()
+        # None while it is empty, as nearly always: each stream has one.
+        self._head: bytearray | None = None
         self._tail: bytes | None = None
         self.size = 0
         """Bytes that are kept now."""
 
     def add(self, data: bytes) -> None:
         """Append a piece."""
-        if self._tail is None and len(self._head) + len(data) <= WHOLE:
-            self._head += data
+        head = self._head
+        if head is None:
+            head = self._head = bytearray()
+        if self._tail is None and len(head) + len(data) <= WHOLE:
+            head += data
         else:
-            self._clip(data)
-        self.size = len(self._head) + len(self._tail or b"")
+            self._clip(head, data)
+        self.size = len(head) + len(self._tail or b"")
 
-    def _clip(self, data: bytes) -> None:
+    def _clip(self, head: bytearray, data: bytes) -> None:
         if self._tail is None:
             # What precedes the last 4 KiB of this piece may itself reach into the head.
-            self._tail = bytes(self._head[-EDGE:])
-            self._head += data[:EDGE]
-            del self._head[EDGE:]
+            self._tail = bytes(head[-EDGE:])
+            head += data[:EDGE]
+            del head[EDGE:]
         self._tail = data[-EDGE:] if len(data) >= EDGE else (self._tail + data)[-EDGE:]
 
     def take(self) -> Line:
         """Return the line and begin a new one."""
-        line = Line(bytes(self._head), self._tail)
-        self._head = bytearray()
+        line = Line(bytes(self._head or b""), self._tail)
+        self._head = None
         self._tail = None
         self.size = 0
         return line

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -109,7 +110,7 @@ class Observation:
         *(
             "_request",
             "_requested_model",
-            "_text",
+            *("_is_text", "_text"),
             "client",
             "id",
             "method",
@@ -142,6 +143,7 @@ class Observation:
         self._request: bytes | None = b""
         is_prompt = route.reading is Reading.GENERATION
         self._text: PromptText | None = PromptText() if is_prompt else None
+        self._is_text = False
         self._requested_model = ""
         self._head: AnswerHead | None = None
         self._reader: Reader | None = None
@@ -171,7 +173,8 @@ class Observation:
         is_object = head.startswith(b"{") or head.lstrip().startswith(b"{")
         found = _MODEL.search(head) if is_object else None
         if found is not None:
-            self._requested_model = _unquoted(found[1])
+            # Most streams at a time are of few models.
+            self._requested_model = sys.intern(_unquoted(found[1]))
             self._listener.renamed(self, self._requested_model)
         if found is not None or len(head) >= _REQUEST_HEAD:
             self._request = None
@@ -180,6 +183,8 @@ class Observation:
         """The time to the first token begins."""
         self._complete_at = now
         self._request = None
+        if self._text is not None:
+            self._is_text, self._text = self._text.is_alone, None
 
     def answer_began(self, head: AnswerHead, now: float) -> Reads:
         """Choose how to read the answer."""
@@ -277,7 +282,7 @@ class Observation:
             finish=said.finish,
             request_size=self._request_size,
             answer_size=self._answer_size,
-            is_text=self._text is not None and self._text.is_alone and bool(self._requested_model),
+            is_text=self._is_text and bool(self._requested_model),
             problems=problems,
         )
 

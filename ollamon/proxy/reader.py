@@ -6,6 +6,7 @@ finish reason, final marker and errors all stand at the end of a stream.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import assert_never
@@ -307,7 +308,8 @@ class Reader:
     def _note(self, event: Event, now: float) -> None:
         match event:
             case Model(name):
-                self._model = name
+                # Many streams of one model share its name.
+                self._model = sys.intern(name)
             case Token(is_answer):
                 self._note_token(is_answer, now)
             case Usage():

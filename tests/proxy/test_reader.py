@@ -231,3 +231,13 @@ def _same_however_cut(make, body: bytes, cuts: list[int]) -> None:
     assert facts(whole) == facts(cut)
     assert whole.usage == Usage(2, 9)
     assert whole.has_final
+
+
+def test_streams_of_one_model_share_its_name():
+    said = []
+    for _ in range(2):
+        reader = open_reader(route_of("/api/chat"), AnswerHead(200, "application/x-ndjson", False))
+        reader.feed(b'{"model":"shared:7b","done":true}\n', 1.0)
+        said.append(reader.finish(is_complete=True).model)
+    assert said[0] == "shared:7b"
+    assert said[0] is said[1]
