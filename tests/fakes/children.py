@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from ollamon.handover import Handover
 PATIENCE_S = 60.0
 RUN_ID = "0a1b2c3d"
 TOKEN = "what only children know"
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass
@@ -79,6 +81,10 @@ class Child:
 
     def wait_ready(self) -> None:
         self.wait_for(b"READY=1\n")
+        if "metrics_listen" in self.urls:
+            # The proxy serves clients before it imports what answers there, which takes longer, and
+            # more memory, than some tests expect of it later.
+            _OPENER.open(self.urls["metrics_listen"] + "/healthz", timeout=PATIENCE_S).close()
 
     def wait_for(self, word: bytes) -> None:
         """Wait until the child has sent `word` to its supervisor."""
