@@ -4,6 +4,7 @@ import grp
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,17 +48,20 @@ def sysfs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def where(user: SudoUser, sysfs: Path, tmp_path: Path) -> Places:
-    """Debian's places, with files and a group of this run."""
+def where(user: SudoUser, sysfs: Path, tmp_path: Path) -> Iterator[Places]:
+    """Debian's places, with files and a group of this run, which is gone in the end."""
     rules = tmp_path / "70-ollamon-rapl.rules"
     script = UDEVADM.replace("{rules}", str(rules)).replace("{sysfs}", str(sysfs))
-    return replace(
+    group = f"ollamon-{os.getpid()}-{next(_numbers)}"
+    yield replace(
         places.LINUX,
         udevadm=str(user.program("udevadm", script)),
-        group=f"ollamon-{os.getpid()}-{next(_numbers)}",
+        group=group,
         rules=rules,
         sysfs=sysfs,
     )
+    if members(group) is not None:
+        user.run_as((), "/usr/sbin/groupdel", group)
 
 
 def facts(where: Places, zone: str) -> tuple[int, str]:
@@ -99,26 +103,20 @@ def test_it_is_given_and_taken_back_without_a_trace(user, where):
 def test_what_was_there_before_stays(user, where):
     for words in (("groupadd", where.group), ("gpasswd", "-a", "daemon", where.group)):
         assert user.run_as((), *words).returncode == 0
-    try:
-        act(giving.give, where, user)
-        # A second time, and for another person, nothing is forgotten.
-        act(giving.give, where, user)
-        assert steps.made_by(where.rules.read_text()) == Made(False, (user.name,))
-        act(giving.take, where, user)
-        assert members(where.group) == ["daemon"]
-    finally:
-        user.run_as((), "groupdel", where.group)
+    act(giving.give, where, user)
+    # A second time nothing is forgotten.
+    act(giving.give, where, user)
+    assert steps.made_by(where.rules.read_text()) == Made(False, (user.name,))
+    act(giving.take, where, user)
+    assert members(where.group) == ["daemon"]
 
 
 @needs_sudo
 def test_who_came_into_the_group_otherwise_keeps_it(user, where):
     act(giving.give, where, user)
-    try:
-        assert user.run_as((), "gpasswd", "-a", "daemon", where.group).returncode == 0
-        act(giving.take, where, user)
-        assert members(where.group) == ["daemon"]
-    finally:
-        user.run_as((), "groupdel", where.group)
+    assert user.run_as((), "gpasswd", "-a", "daemon", where.group).returncode == 0
+    act(giving.take, where, user)
+    assert members(where.group) == ["daemon"]
 
 
 @needs_sudo
