@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ollamon.config.model import Config
@@ -90,6 +91,18 @@ def test_too_long_a_message_ends_its_page_only(child):
     names, _ = bad.goodbye()
     assert set(names) <= {"tick"}
     assert good.event()[0] == "tick"
+
+
+def test_a_flood_of_messages_holds_nobody_up_and_is_kept_nowhere(child):
+    bad, good = child.open_socket(), child.open_socket()
+    process = psutil.Process(child.process.pid)
+    before = process.memory_info().rss
+    for _ in range(20_000):
+        bad.emit("x", "y" * 100)
+    first = good.event()[1]["t"]
+    assert good.event()[1]["t"] - first < 5
+    assert process.memory_info().rss - before < 20e6
+    assert bad.event()[0] == "tick"
 
 
 def test_history_grows_with_the_ticks(child):

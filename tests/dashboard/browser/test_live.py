@@ -43,6 +43,35 @@ def test_a_tick_changes_a_tile_at_once(open_page):
     assert page.complaints == []
 
 
+MOVES = """
+window.moved = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.moved += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+def test_a_tick_moves_nothing_on_the_page(new_stand_in, new_page):
+    stand_in = new_stand_in(Scene())
+    page = new_page()
+    page.add_init_script(MOVES)
+    page.goto(stand_in.url)
+    wait_for_socket(page, stand_in)
+    page.wait_for_timeout(500)
+    before = page.evaluate("window.moved")
+    for number in (1, 17, 123_456, 0):
+        stand_in.scene.panels = {
+            "active_requests": {"all": number},
+            "ttft": {"a": number / 1000, "b": 3.2},
+            "token_rate": {"a": number * 1.5},
+        }
+        stand_in.push()
+        expect(page.locator("#tile-active_requests .number")).to_have_text(f"{number}")
+        page.wait_for_timeout(100)
+    # A unit follows its number when that grows; nothing else may move.
+    assert page.evaluate("window.moved") - before < 0.005
+
+
 def test_a_tile_says_whether_it_is_a_sum_or_the_worst(open_page):
     page, stand_in = open_page()
     wait_for_socket(page, stand_in)
