@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from ollamon.artifacts.prometheus import JOB
 from ollamon.config.model import Alerts, Config
 from ollamon.metrics import catalog
 from ollamon.metrics.catalog import Counter, Gauge
@@ -31,7 +32,6 @@ from ollamon.metrics.served import served
 MINUTE = 60
 HOUR = 3600
 WEEK = 7 * 24 * HOUR
-JOB = "ollama_proxy"
 # One Prometheus may watch many machines: each is judged by itself.
 _BY_MODEL = ("instance", "model")
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ollamon.access import TOKEN_FIELD
+from ollamon.dashboard.history.file import InThread
 from ollamon.dashboard.history.log import RequestLog
 from ollamon.dashboard.history.requests import Wanted
 from ollamon.dashboard.sources import fetch
@@ -33,8 +34,6 @@ _BATCH = 1000
 _MAX_RUNNING = 200
 
 Json = dict[str, Any]
-InThread = Callable[[Callable[[], Any]], Any]
-"""Runs a call that blocks, where it holds up nobody, and returns what it returned."""
 
 _log = logging.getLogger(__name__)
 

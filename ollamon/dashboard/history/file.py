@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ollamon.errors import HistoryError
 
@@ -24,6 +24,8 @@ _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY = 0xFF
 
 Result = TypeVar("Result")
+InThread = Callable[[Callable[[], Any]], Any]
+"""Runs a call that blocks, where it holds up nobody, and returns what it returned."""
 Work = Callable[[sqlite3.Connection], Result]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from ollamon.dashboard.history import tiers
-from ollamon.dashboard.history.file import HistoryFile
+from ollamon.dashboard.history.file import HistoryFile, InThread
 from ollamon.dashboard.history.replay import Replay, grid
 from ollamon.dashboard.history.steps import STEP_S, Accumulator, Step
 from ollamon.dashboard.sources.source import History, Span
@@ -23,7 +23,6 @@ from ollamon.metrics.series import KEEP_S, Sample
 EVERY_S = 60.0
 MOST_WAITING = int(KEEP_S / STEP_S)
 
-InThread = Callable[[Callable[[], Any]], Any]
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
